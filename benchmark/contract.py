@@ -1,0 +1,197 @@
+"""What a network owes the harness, and what the harness hands to a network.
+
+A method is a ``torch.nn.Module`` class with this constructor and forward::
+
+    class Net(torch.nn.Module):
+        outputs = ("mask",)                 # any of "mask", "head"
+        notes = ("what differs from the published form, and why",)
+
+        def __init__(self, grid, in_channels, width): ...
+
+        def forward(self, image):           # (B, C, Z, Y, X), float
+            return {"logits": ...,          # (B, 4, Z, Y, X): background, LAD, LCX, RCA
+                    "scores": ...}          # (B, 12): ln(1 + score), see below
+
+``grid`` is the (Z, Y, X) shape of the training grid, ``width`` the number of channels of the first
+layers. A method whose ``outputs`` hold "mask" gives ``logits``; "head" gives ``scores``. The 12
+scores are [Agatston, volume (mm3), mass (mg)] x [LAD, LCX, RCA, whole] in that order, as the natural
+logarithm of one plus the score.
+
+That is enough: the harness then trains it with :func:`default_losses`. A method that needs more
+defines any of
+
+* ``losses(output, batch) -> dict[str, Tensor]``: named terms, added up;
+* ``stages() -> list[Stage]``: several stages of training, each with a share of the one budget
+  (pretraining, a head on kept features, an adversary);
+* ``after_step()``: called after every optimiser step of a stage (closed-form updates).
+
+Nothing here depends on the rest of the harness, so networks that import it stay usable alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CLASSES = 4
+"""Background, LAD (with the left main), LCX, RCA."""
+
+SCORE_COUNT = 12
+"""Agatston, volume, mass x LAD, LCX, RCA, whole."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Scans on the training grid.
+
+    Attributes
+    ----------
+    image : Tensor, (B, C, Z, Y, X), float32
+        Channels: windowed mean HU of the cell, windowed maximum HU, share of the cell above 130 HU.
+    target : Tensor, (B, Z, Y, X), int64
+        Class of each cell: that of most of its candidate voxels.
+    candidate : Tensor, (B, Z, Y, X), bool
+        Cells that hold a voxel above 130 HU. Elsewhere the class is background by definition, so
+        segmentation losses count here alone.
+    scores : Tensor, (B, 12), float32
+        ln(1 + reference score).
+    kept : dict[str, Tensor]
+        What the stage's ``keep`` function gave for these scans; empty in other stages.
+    """
+
+    image: Tensor
+    target: Tensor
+    candidate: Tensor
+    scores: Tensor
+    kept: dict[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on ``device``."""
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        kept = {name: move(tensor) for name, tensor in self.kept.items()}
+        return Batch(move(self.image), move(self.target), move(self.candidate), move(self.scores), kept)
+
+
+@dataclass
+class Stage:
+    """One stage of training: what is optimised, with which loss, for which share of the budget.
+
+    Attributes
+    ----------
+    name : str
+        Shown while it runs and in the ledger.
+    share : float
+        Share of the method's budget, 0 to 1; the shares of a method add up to 1.
+    losses : callable
+        ``losses(batch) -> dict[str, Tensor]``; the terms are added up.
+    parameters : iterable of Parameter
+        What this stage's optimiser moves.
+    learning_rate : float
+        Multiple of the suite's learning rate (a declared need of the method; 1 for most).
+    batch_scale : int
+        Multiple of the suite's batch size.
+    keep : callable, optional
+        ``keep(image) -> dict[str, Tensor]``: features computed once for each training scan at the
+        start of the stage, under the budget and without gradient; the stage then runs on these
+        (``batch.kept``) and never calls the trunk. ``batch.image`` is then empty, and there is no
+        augmentation.
+    opponent_parameters, opponent_losses
+        An adversary: its own optimiser takes one step on ``opponent_losses(batch)`` before each
+        step of the stage.
+    """
+
+    name: str
+    share: float
+    losses: Callable[[Batch], dict[str, Tensor]]
+    parameters: Iterable[nn.Parameter]
+    learning_rate: float = 1.0
+    batch_scale: int = 1
+    keep: Callable[[Tensor], dict[str, Tensor]] | None = None
+    opponent_parameters: Iterable[nn.Parameter] | None = None
+    opponent_losses: Callable[[Batch], dict[str, Tensor]] | None = None
+
+    def __post_init__(self) -> None:
+        # generators would be empty after the first use
+        self.parameters = list(self.parameters)
+        if self.opponent_parameters is not None:
+            self.opponent_parameters = list(self.opponent_parameters)
+
+
+def candidate_cross_entropy(logits: Tensor, batch: Batch, weight: Tensor | None = None) -> Tensor:
+    """Cross entropy over the candidate cells.
+
+    Parameters
+    ----------
+    logits : Tensor, (B, 4, Z, Y, X)
+    batch : Batch
+    weight : Tensor, (4,), optional
+        Class weights.
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 (with a gradient) when the batch holds no candidate at all.
+    """
+    chosen = batch.candidate
+    if not bool(chosen.any()):
+        return logits.sum() * 0.0
+    # (B, 4, Z, Y, X) -> (candidates, 4)
+    rows = logits.movedim(1, -1)[chosen]
+    return F.cross_entropy(rows, batch.target[chosen], weight=weight)
+
+
+def score_error(scores: Tensor, batch: Batch) -> Tensor:
+    """Mean absolute error of the 12 log scores (the paper's L_qua, as a mean over the 12).
+
+    Parameters
+    ----------
+    scores : Tensor, (B, 12)
+        Estimated ln(1 + score).
+    batch : Batch
+    """
+    return (scores - batch.scores).abs().mean()
+
+
+def default_losses(output: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """Cross entropy on the candidates for logits, mean absolute error for scores."""
+    terms = {}
+    if "logits" in output:
+        terms["segmentation"] = candidate_cross_entropy(output["logits"], batch)
+    if "scores" in output:
+        terms["scores"] = score_error(output["scores"], batch)
+    return terms
+
+
+def losses_of(model: nn.Module, output: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """The model's own losses where it defines them, the default ones elsewhere."""
+    own = getattr(model, "losses", None)
+    return own(output, batch) if own is not None else default_losses(output, batch)
+
+
+def stages_of(model: nn.Module) -> list[Stage]:
+    """The model's own stages, or one stage over the whole model."""
+    own = getattr(model, "stages", None)
+    if own is not None:
+        return own()
+
+    def joint(batch: Batch) -> dict[str, Tensor]:
+        return losses_of(model, model(batch.image), batch)
+
+    return [Stage("training", 1.0, joint, list(model.parameters()))]
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trainable values."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@torch.no_grad()
+def probabilities(logits: Tensor) -> Tensor:
+    """Class probabilities, (B, 4, Z, Y, X), from logits of the same shape."""
+    return logits.float().softmax(dim=1)

@@ -1,0 +1,5 @@
+"""MMWFAnet, usable alone: ``from mmwfanet import MMWFAnet``."""
+
+from mmwfanet.model import MMWFAnet
+
+__all__ = ["MMWFAnet"]

@@ -1,0 +1,95 @@
+"""Building blocks of the encoders: convolution with normalisation, residual block, pyramid pooling."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ConvNormReLU(nn.Sequential):
+    """3 x 3 (or ``kernel``) convolution, batch norm, ReLU on (N, C, H, W); the size is kept."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1,
+                 dilation: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel, stride, dilation * (kernel // 2), dilation,
+                      bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Basic residual block of He et al. (CVPR 2016): two 3 x 3 convolutions and a shortcut.
+
+    torchvision's ``BasicBlock`` is the same thing but refuses a dilation above 1, which the last
+    block of the paper's axial encoder needs.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    stride : int
+        Of the first convolution and of the shortcut.
+    dilation : int
+        Of both convolutions ("all vanilla convolutions in the last residual block").
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = ConvNormReLU(in_channels, out_channels, stride=stride, dilation=dilation)
+        self.second = nn.Sequential(
+            nn.Conv2d(out_channels, out_channels, 3, 1, dilation, dilation, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
+                nn.BatchNorm2d(out_channels),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) -> (N, out, H / stride, W / stride)."""
+        return F.relu(self.second(self.first(x)) + self.shortcut(x), inplace=True)
+
+
+class PyramidPooling(nn.Module):
+    """Pyramid pooling of Zhao et al. (CVPR 2017) with the paper's levels 1, 2, 3 and 6.
+
+    Each level is pooled, reduced to a quarter of the channels, brought back to the input's size and
+    concatenated with it; a convolution merges them.
+    """
+
+    levels = (1, 2, 3, 6)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        reduced = max(1, channels // len(self.levels))
+        self.reduce = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, reduced, 1), nn.ReLU(inplace=True))
+            for _ in self.levels
+        )
+        self.merge = ConvNormReLU(channels + reduced * len(self.levels), channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        size = x.shape[-2:]
+        parts = [x]
+        for level, reduce in zip(self.levels, self.reduce, strict=True):
+            pooled = reduce(F.adaptive_avg_pool2d(x, level))
+            parts.append(F.interpolate(pooled, size=size, mode="bilinear", align_corners=False))
+        return self.merge(torch.cat(parts, dim=1))
+
+
+class Fusion(nn.Module):
+    """Upsample to the skip's size, concatenate, convolve."""
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.convolve = ConvNormReLU(in_channels + skip_channels, out_channels)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(N, in, h, w), (N, skip, H, W) -> (N, out, H, W)."""
+        x = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
+        return self.convolve(torch.cat([x, skip], dim=1))

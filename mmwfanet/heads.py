@@ -1,0 +1,116 @@
+"""The two heads: labels of every cell, and the twelve scores of the scan."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmwfanet.encoders import to_slices
+
+CLASSES = 4
+SCORES = 12
+
+
+class SegmentationHead(nn.Module):
+    """Upsample, concatenate the stem's map before pooling, convolve, upsample (section 3.3).
+
+    Parameters
+    ----------
+    width : int
+        Channels of the shared features and of the stem's map.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolve = nn.Conv2d(2 * width, CLASSES, 3, padding=1)
+
+    def forward(self, features: Tensor, stem: Tensor, size: tuple[int, int]) -> Tensor:
+        """Class logits.
+
+        Parameters
+        ----------
+        features : Tensor, (B, C, Z, y, x)
+            Shared features.
+        stem : Tensor, (B * Z, C, Y', X')
+            The stem's map before its pooling.
+        size : (Y, X)
+            In-plane size of the network's input.
+
+        Returns
+        -------
+        Tensor, (B, 4, Z, Y, X)
+        """
+        batch = features.shape[0]
+        x = to_slices(features, "axial")
+        x = F.interpolate(x, size=stem.shape[-2:], mode="bilinear", align_corners=False)
+        x = self.convolve(torch.cat([x, stem], dim=1))
+        if x.shape[-2:] != tuple(size):
+            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        # (B * Z, 4, Y, X) -> (B, 4, Z, Y, X)
+        return x.reshape(batch, -1, CLASSES, *size).transpose(1, 2)
+
+
+class ScoreHead(nn.Module):
+    """Per-slice fully connected layers (128, then 12), summed over the slices (section 3.3).
+
+    Two forms, because the printed one cannot express its own idea. The paper sums the slices'
+    outputs and compares the sum with ln(y + 1); yet scores add up over slices, their logarithms do
+    not, and a head of that form learns nothing within a small budget (docs/score-head.md).
+
+    Parameters
+    ----------
+    channels : int
+        Of the shared features.
+    slice_size : (Y, X)
+        In-plane size of the shared features.
+    form : "score-space" or "as-printed"
+        ``as-printed``: flatten the slice, FC 128, ReLU, dropout, FC 12; their sum over slices is
+        ln(y + 1). ``score-space`` (default): the slice is max-pooled to ``pooled`` x ``pooled``,
+        FC 128, batch norm, ReLU, dropout, FC 12, softplus; the sum over slices is y, and its
+        log1p is compared.
+    pooled : int
+        Cells of the pooled grid along each in-plane axis; 0 flattens the whole slice.
+    dropout : float
+        On the hidden layer. The paper gives 0.5 without saying where.
+    scale : float
+        A slice's output of 1 stands for this score; near the size of a typical slice's score, so
+        that the last layer's weights stay near their initial size.
+    """
+
+    hidden = 128
+
+    def __init__(self, channels: int, slice_size: tuple[int, int], form: str = "score-space",
+                 pooled: int = 5, dropout: float = 0.0, scale: float = 20.0) -> None:
+        super().__init__()
+        if form not in ("score-space", "as-printed"):
+            raise ValueError(f"form must be 'score-space' or 'as-printed', not {form!r}")
+        self.form = form
+        self.pooled = 0 if form == "as-printed" else pooled
+        self.scale = scale
+        cells = self.pooled**2 if self.pooled else slice_size[0] * slice_size[1]
+        self.first = nn.Linear(channels * cells, self.hidden)
+        self.norm = nn.BatchNorm1d(self.hidden) if form == "score-space" else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+        self.second = nn.Linear(self.hidden, SCORES)
+        if form == "score-space":
+            # start near an empty slice: most slices hold no calcium
+            nn.init.constant_(self.second.bias, -3.0)
+
+    def gather(self, features: Tensor) -> Tensor:
+        """What the fully connected layers see of each slice: (B, C, Z, Y, X) -> (B, Z, C * cells)."""
+        batch, _, slices = features.shape[:3]
+        x = to_slices(features, "axial")
+        if self.pooled:
+            x = F.adaptive_max_pool2d(x, self.pooled)
+        return x.reshape(batch, slices, -1)
+
+    def forward(self, gathered: Tensor) -> Tensor:
+        """(B, Z, C * cells), from :meth:`gather`, -> (B, 12), estimated ln(1 + score)."""
+        batch, slices = gathered.shape[:2]
+        x = self.first(gathered.reshape(batch * slices, -1))
+        x = self.second(self.dropout(F.relu(self.norm(x))))
+        x = x.reshape(batch, slices, SCORES).float()
+        if self.form == "as-printed":
+            return x.sum(dim=1)
+        return torch.log1p(self.scale * F.softplus(x).sum(dim=1))
