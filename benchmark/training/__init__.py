@@ -1,0 +1,1 @@
+"""Training under a budget: grid, budget, ledger, loop, one cell."""

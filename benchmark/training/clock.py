@@ -1,0 +1,127 @@
+"""What has been spent: the clock of the device, and the count of steps, samples and operations."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from benchmark.training.settings import Budget
+
+
+class DeviceClock:
+    """Seconds that the device worked, on a clock that stands still for data and evaluation.
+
+    On a GPU: time between CUDA events around each step. On a CPU: CPU time of the process divided
+    by the number of threads, so that a machine that is busy with other work costs a method nothing.
+
+    Parameters
+    ----------
+    device : torch.device
+    threads : int
+        Threads that torch may use (CPU).
+    """
+
+    def __init__(self, device: torch.device, threads: int) -> None:
+        self.device = device
+        self.threads = max(1, threads)
+        self._seconds = 0.0
+        self._started: float | None = None
+        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    def __enter__(self) -> DeviceClock:
+        if self.device.type == "cuda":
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            self._events.append((start, end))
+        else:
+            self._started = time.process_time()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.device.type == "cuda":
+            self._events[-1][1].record()
+        else:
+            self._seconds += (time.process_time() - self._started) / self.threads
+            self._started = None
+
+    @property
+    def seconds(self) -> float:
+        """Device-seconds so far; on a GPU those of the steps that have finished (no waiting)."""
+        while self._events and self._events[0][1].query():
+            start, end = self._events.pop(0)
+            self._seconds += start.elapsed_time(end) / 1000
+        return self._seconds
+
+    def settle(self) -> float:
+        """Wait for the device and return all device-seconds."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return self.seconds
+
+
+class Spending:
+    """All units of a budget, counted together; only one of them limits a run."""
+
+    def __init__(self, budget: Budget, clock: DeviceClock) -> None:
+        self.budget = budget
+        self.clock = clock
+        self.steps = 0
+        self.samples = 0
+        self.flops = 0.0
+
+    def add(self, steps: int, samples: int, flops: float) -> None:
+        """Count a step (or a pass that keeps features: no step, but samples and operations)."""
+        self.steps += steps
+        self.samples += samples
+        self.flops += flops
+
+    @property
+    def fraction(self) -> float:
+        """Share of the budget that is spent."""
+        spent = {
+            "device-seconds": self.clock.seconds,
+            "steps": self.steps,
+            "samples": self.samples,
+            "flops": self.flops,
+        }[self.budget.unit]
+        return spent / self.budget.amount
+
+    def as_dict(self) -> dict[str, float]:
+        """For the ledger."""
+        return {
+            "device_seconds": round(self.clock.settle(), 3),
+            "steps": self.steps,
+            "samples": self.samples,
+            "flops": self.flops,
+        }
+
+
+class PeakMemory:
+    """Peak memory of a run: of the GPU's allocator, or of the process since the run began."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            return
+        try:  # Linux: start the high-water mark anew, so that one method does not inherit another's
+            Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            pass
+
+    def bytes(self) -> int:
+        """Peak so far."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        try:
+            for line in Path("/proc/self/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        except OSError:
+            pass
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

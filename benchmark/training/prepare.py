@@ -1,0 +1,176 @@
+"""Read a split's scans once and put them on the training grid, for all methods of a run alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmark.calcium import DEFAULT, Conventions, label_candidates, score_scan
+from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.split import Split
+from benchmark.training.grid import (
+    Candidates,
+    TrainingGrid,
+    cell_targets,
+    list_candidates,
+    pool,
+)
+from benchmark.training.settings import Settings
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One scan on the training grid, with its candidates.
+
+    Attributes
+    ----------
+    id, centre : str
+    image : ndarray, (3, Z, Y, X), float16
+    target : ndarray, (Z, Y, X), uint8
+    candidate : ndarray, (Z, Y, X), bool
+    scores : ndarray, (3, 4)
+        Reference [Agatston, volume, mass] x [LAD, LCX, RCA, whole].
+    candidates : Candidates
+    shape : (z, y, x)
+        Of the scan.
+    spacing : (z, y, x), mm
+    """
+
+    id: str
+    centre: str
+    image: np.ndarray
+    target: np.ndarray
+    candidate: np.ndarray
+    scores: np.ndarray
+    candidates: Candidates
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel."""
+        return float(np.prod(self.spacing))
+
+    def estimated_scores(self, classes: np.ndarray, conventions: Conventions = DEFAULT) -> np.ndarray:
+        """The 12 scores (3, 4) of a classification of the components, by the reference's own code."""
+        labels = classes[self.candidates.component]
+        return scores_of_voxels(self.candidates, labels, self.shape, self.spacing, conventions)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A split on the training grid.
+
+    Attributes
+    ----------
+    train, test : tuple of Example
+    grid : TrainingGrid
+    notes : tuple of str
+        What a reader of the board should know: voxels that fell outside the grid, say.
+    """
+
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    grid: TrainingGrid
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def test_ids(self) -> list[str]:
+        """Ids of the test scans, in order."""
+        return [example.id for example in self.test]
+
+    @property
+    def reference(self) -> np.ndarray:
+        """Reference scores of the test scans, (n, 3, 4)."""
+        return np.stack([example.scores for example in self.test])
+
+
+def scores_of_voxels(candidates: Candidates, labels: np.ndarray, shape: tuple[int, int, int],
+                     spacing: tuple[float, float, float],
+                     conventions: Conventions = DEFAULT) -> np.ndarray:
+    """The 12 scores (3, 4) of labelled candidate voxels, on the smallest box that holds them.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    labels : ndarray of uint8
+        Class of each candidate voxel.
+    shape : (z, y, x)
+    spacing : (z, y, x), mm
+    """
+    chosen = labels > 0
+    if not chosen.any():
+        return np.zeros((3, 4))
+    places = np.unravel_index(candidates.voxel[chosen], shape)
+    low = [int(p.min()) for p in places]
+    size = [int(p.max()) - l + 1 for p, l in zip(places, low, strict=True)]
+    box = tuple(p - l for p, l in zip(places, low, strict=True))
+    voxels = np.full(size, -1024, np.int16)
+    classes = np.zeros(size, np.uint8)
+    voxels[box] = candidates.hu[chosen]
+    classes[box] = labels[chosen]
+    return score_scan(voxels, classes, spacing, conventions)
+
+
+def prepare(cohort: Cohort, split: Split, settings: Settings, progress: Progress | None = None,
+            workers: int | None = None) -> Prepared:
+    """Read every scan of the split and put it on the training grid.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    split : Split
+    settings : Settings
+    progress : callable, optional
+        ``progress(done, total)``.
+    workers : int, optional
+        Threads that read; the number of cores by default.
+    """
+    ids = [*split.train, *split.test]
+    workers = workers or os.cpu_count() or 1
+    done = 0
+
+    if settings.grid is not None:
+        grid = TrainingGrid(tuple(settings.cell_mm), tuple(settings.grid))
+    else:
+        with ThreadPoolExecutor(workers) as pool_of_threads:
+            geometries = list(pool_of_threads.map(cohort.geometry, ids))
+        grid = TrainingGrid.covering(tuple(settings.cell_mm), geometries)
+
+    def build(scan_id: str) -> Example:
+        return example(cohort.load(scan_id), grid)
+
+    examples = []
+    with ThreadPoolExecutor(workers) as pool_of_threads:
+        for built in pool_of_threads.map(build, ids):
+            examples.append(built)
+            done += 1
+            if progress is not None:
+                progress(done, len(ids))
+    lost = sum(
+        int(np.count_nonzero((e.candidates.cell < 0) & (e.candidates.label > 0))) for e in examples
+    )
+    notes = ()
+    if lost:
+        total = sum(int(np.count_nonzero(e.candidates.label)) for e in examples)
+        notes = (f"{lost} of {total} labelled voxels lie outside the training grid {grid.shape} and"
+                 " count as missed",)
+    return Prepared(tuple(examples[: len(split.train)]), tuple(examples[len(split.train):]), grid, notes)
+
+
+def example(scan, grid: TrainingGrid) -> Example:
+    """One scan on the training grid."""
+    components, _ = label_candidates(scan.voxels)
+    candidates = list_candidates(scan.voxels, scan.labels, scan.spacing, components, grid)
+    target, candidate = cell_targets(candidates, grid)
+    return Example(
+        scan.id, scan.centre, pool(scan.voxels, scan.spacing, grid), target, candidate,
+        scores_of_voxels(candidates, candidates.label, scan.voxels.shape, scan.spacing),
+        candidates, tuple(scan.voxels.shape), tuple(scan.spacing),
+    )

@@ -1,0 +1,128 @@
+"""The plain values of a tier, and the budget. No torch here: the command line reads this module."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from benchmark.errors import UserError
+
+UNITS = ("device-seconds", "steps", "samples", "flops")
+_SUFFIXES = {
+    "s": "device-seconds",
+    "device-seconds": "device-seconds",
+    "seconds": "device-seconds",
+    "step": "steps",
+    "steps": "steps",
+    "sample": "samples",
+    "samples": "samples",
+    "flop": "flops",
+    "flops": "flops",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every method of a suite may spend on training, pretraining included.
+
+    Attributes
+    ----------
+    amount : float
+    unit : str
+        ``device-seconds``: time between CUDA events on a GPU, process CPU time over the number of
+        threads otherwise. ``steps``: optimiser steps of all stages. ``samples``: scans seen.
+        ``flops``: floating point operations of forward and backward, by torch's counter.
+    """
+
+    amount: float
+    unit: str
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise UserError(f"budget unit {self.unit!r} is unknown; choose from {', '.join(UNITS)}")
+        if not 0 < self.amount < float("inf"):
+            raise UserError(f"a budget must be a positive number, not {self.amount}")
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read ``"70 s"``, ``"300 steps"``, ``"5000 samples"`` or ``"2e13 flops"``.
+
+        Raises
+        ------
+        UserError
+            If the number or the unit cannot be read.
+        """
+        match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z-]+)\s*", str(text))
+        if match is None or match[2].lower() not in _SUFFIXES:
+            raise UserError(
+                f"cannot read the budget {text!r}; write for instance '70 s', '300 steps', "
+                "'5000 samples' or '2e13 flops'"
+            )
+        try:
+            amount = float(match[1])
+        except ValueError:
+            raise UserError(f"cannot read the number in the budget {text!r}") from None
+        return cls(amount, _SUFFIXES[match[2].lower()])
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.unit}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every method of a suite is trained: the one fair recipe, as plain values.
+
+    Attributes
+    ----------
+    budget : str
+        See :meth:`Budget.parse`.
+    cell_mm : tuple of 3 floats
+        Size (z, y, x) of a cell of the training grid in mm.
+    grid : tuple of 3 ints, optional
+        Cells (Z, Y, X); by default large enough for every scan of the split.
+    width : int
+        Channels of a network's first layers.
+    batch_size : int
+        Scans a step.
+    learning_rate, weight_decay : float
+    optimiser : "adamw" or "adam"
+    schedule : "cosine" or "exponential"
+        Of the spent share of the stage's budget: a warm-up over the first 5 % and a half cosine to
+        zero; or the paper's decay of 0.985 an epoch over 200 epochs (0.002 to 0.000097).
+    shift_cells : int
+        Augmentation: largest in-plane shift, cells (half of it along z).
+    noise : float
+        Augmentation: SD of the noise added to the scaled image.
+    precision : "float32", "bfloat16" or "float16"
+        Autocast type; float16 takes a gradient scaler.
+    options : dict
+        Constructor options by method name, ``{"mmwfanet": {"stem_stride": 4}}``.
+    """
+
+    budget: str
+    cell_mm: tuple[float, float, float]
+    width: int
+    batch_size: int
+    learning_rate: float
+    grid: tuple[int, int, int] | None = None
+    weight_decay: float = 1e-4
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    schedule: Literal["cosine", "exponential"] = "cosine"
+    shift_cells: int = 2
+    noise: float = 0.05
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    options: dict[str, dict] | None = None
+
+    def __post_init__(self) -> None:
+        Budget.parse(self.budget)
+        if min(self.cell_mm) <= 0:
+            raise UserError(f"cell_mm must be positive, not {self.cell_mm}")
+        if self.grid is not None and min(self.grid) < 8:
+            raise UserError(f"a training grid needs at least 8 cells along each axis, not {self.grid}")
+        if self.width < 4 or self.batch_size < 1 or self.learning_rate <= 0:
+            raise UserError("width must be at least 4, batch_size at least 1, learning_rate positive")
+
+    def as_dict(self) -> dict:
+        """Plain values, as written into a run's folder."""
+        return asdict(self)
