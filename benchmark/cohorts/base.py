@@ -1,0 +1,117 @@
+"""What every cohort offers: scans with labels, one record a patient, and a fingerprint."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+Progress = Callable[[int, int], None]
+"""Called as ``progress(done, total)`` after each scan that was made or checked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One non-contrast cardiac CT and, where they are known, its reference labels.
+
+    Attributes
+    ----------
+    id : str
+        Name of the scan, unique in its cohort; one scan per patient.
+    centre : str
+        Hospital or scanner the scan comes from; ``"unknown"`` if nobody said.
+    voxels : numpy.ndarray of int16, shape (z, y, x)
+        HU. z grows towards the head, y towards the back, x towards the patient's left.
+    spacing : tuple of three floats
+        Distance of neighbouring voxel centres along (z, y, x), in mm.
+    labels : numpy.ndarray of uint8, shape (z, y, x), or None
+        0 background, 1 LAD (with the left main), 2 LCX, 3 RCA.
+    """
+
+    id: str
+    centre: str
+    voxels: np.ndarray
+    spacing: tuple[float, float, float]
+    labels: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a split needs to know of a scan without loading it.
+
+    Attributes
+    ----------
+    id, centre : str
+        As in `Scan`.
+    agatston : float
+        Agatston score of the whole heart from the reference labels.
+    risk : int
+        Risk category of that score, 0 to 4 (see `benchmark.calcium.risk_category`).
+    """
+
+    id: str
+    centre: str
+    agatston: float
+    risk: int
+
+
+class Cohort(ABC):
+    """Scans and labels of one source.
+
+    Attributes
+    ----------
+    name : str
+        Short name for tables and run folders.
+    notes : tuple of str
+        Sentences to be printed under every leaderboard made from this cohort, for instance
+        that a phantom is not the clinic.
+    """
+
+    name: str
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a hexadecimal hash of the cohort's content, the same on every machine.
+
+        Two cohorts share a fingerprint only if all voxels, labels and spacings are the same,
+        so that runs of both may be compared.
+        """
+
+    @abstractmethod
+    def records(self) -> tuple[Record, ...]:
+        """Return one record per scan, ordered by id."""
+
+    @abstractmethod
+    def load(self, id: str) -> Scan:
+        """Return the scan of this id with its labels.
+
+        Raises
+        ------
+        benchmark.errors.UserError
+            If the cohort has no such scan, or its file cannot be read.
+        """
+
+    def geometry(self, id: str) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+        """Return shape and spacing (z, y, x; mm) of a scan; cheaper than `load` where it can be."""
+        scan = self.load(id)
+        return scan.voxels.shape, scan.spacing
+
+    def prepare(
+        self,
+        ids: Iterable[str],
+        progress: Progress | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Make or check beforehand what `load` will need; by default there is nothing to do.
+
+        Parameters
+        ----------
+        ids : iterable of str
+            Scans that will be loaded.
+        progress : callable, optional
+            Called as ``progress(done, total)`` after each scan.
+        workers : int, optional
+            Processes to use; None leaves the choice to the cohort.
+        """
+        return None

@@ -1,0 +1,172 @@
+"""Converted scans on disk, found again by the content of the files they came from.
+
+An entry is an `.npz` archive without pickled objects: voxels compressed by blosc2, labels as the
+places and values of the few labelled voxels, and the verdict as JSON.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+
+import blosc2
+import numpy as np
+
+from benchmark.calcium import Conventions
+from benchmark.cohorts.base import Scan
+from benchmark.cohorts.scan_check import ScanCheck
+from benchmark.errors import UserError
+
+FORMAT = 1
+"""To be raised whenever reading, checking or the entries change: older entries are then ignored."""
+
+
+class FolderCache:
+    """Cache of a folder cohort.
+
+    Parameters
+    ----------
+    folder : Path
+        Where entries lie; made if missing.
+    conventions : Conventions
+        Scans converted under other conventions have other entries.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path, conventions: Conventions) -> None:
+        self.folder = folder
+        self.conventions = conventions
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def key(self, image: Path, labels: Path) -> str:
+        """Return the name of the entry of these two files' content."""
+        parts = (FORMAT, repr(self.conventions), self.hash(image), self.hash(labels))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+    def read(self, key: str, id: str, check_only: bool) -> tuple[ScanCheck, Scan | None] | None:
+        """Return verdict and scan of an entry, or None if there is none or it is damaged.
+
+        `check_only` leaves out the scan, which takes the time.
+        """
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as entry:
+                check = _check_from_json(str(entry["check"]), id)
+                if check_only:
+                    return check, None
+                voxels = np.empty(check.size, np.int16)
+                blosc2.decompress2(entry["voxels"].tobytes(), dst=voxels)
+                labels = np.zeros(check.size, np.uint8)
+                labels.ravel()[entry["label_places"]] = entry["label_values"]
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile):
+            return None
+        return check, Scan(id, "unknown", voxels, check.spacing, labels)
+
+    def write(self, key: str, check: ScanCheck, scan: Scan) -> None:
+        """Keep a scan with its verdict."""
+        places = np.flatnonzero(scan.labels)
+        voxels = blosc2.compress2(
+            np.ascontiguousarray(scan.voxels), typesize=2, clevel=5, codec=blosc2.Codec.ZSTD
+        )
+        self._replace(
+            self.folder / f"{key}.npz",
+            lambda file: np.savez(
+                file,
+                check=np.array(json.dumps(asdict(check))),
+                voxels=np.frombuffer(voxels, np.uint8),
+                label_places=places,
+                label_values=scan.labels.ravel()[places],
+            ),
+        )
+
+    def hash(self, path: Path) -> str:
+        """Return `content_hash`, remembered as long as size and time of the file stay the same."""
+        stamp = [[str(part), *_stamp(part)] for part in parts_of(path)]
+        note = self.folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]}.json"
+        try:
+            known = json.loads(note.read_text())
+            if known["stamp"] == stamp:
+                return str(known["hash"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        value = self.content_hash(path)
+        text = json.dumps({"stamp": stamp, "hash": value})
+        self._replace(note, lambda file: file.write(text.encode()))
+        return value
+
+    @staticmethod
+    def content_hash(path: Path) -> str:
+        """Return the SHA-256 of a file and of the pixel file it may name."""
+        whole = hashlib.sha256()
+        for part in parts_of(path):
+            try:
+                with part.open("rb") as file:
+                    whole.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise UserError(f"{part}: cannot be read ({error.strerror})") from error
+        return whole.hexdigest()
+
+    def _replace(self, path: Path, write) -> None:
+        """Write to a temporary name and rename, so that nobody ever reads half a file."""
+        try:
+            handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    write(file)
+                os.replace(name, path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self.folder}: the cache folder cannot be written ({error.strerror}); "
+            "choose another or free some space"
+        )
+
+
+def parts_of(path: Path) -> tuple[Path, ...]:
+    """Return an image file and, for a `.mhd` or detached `.nrrd` header, its pixel file."""
+    suffix = path.suffix.lower()
+    if suffix not in (".mhd", ".nrrd"):
+        return (path,)
+    try:
+        with path.open("rb") as file:
+            header = file.read(65536).decode("latin-1")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if suffix == ".nrrd":
+        header = re.split(r"\r?\n\r?\n", header, maxsplit=1)[0]  # pixels follow an empty line
+    named = re.search(r"(?im)^(?:ElementDataFile\s*=|data ?file:)\s*(.+?)\s*$", header)
+    if named and (path.parent / named[1]).is_file():
+        return path, path.parent / named[1]
+    return (path,)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _check_from_json(text: str, id: str) -> ScanCheck:
+    values = json.loads(text)
+    # JSON knows lists alone; the id is the file's present one, the content may have been renamed.
+    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    return ScanCheck(**{**fields, "id": id})

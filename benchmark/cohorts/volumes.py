@@ -1,0 +1,243 @@
+"""Image files in and out: any orientation on disk, one orientation in memory."""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from benchmark.calcium import UNDETERMINED
+from benchmark.cohorts.base import Scan
+from benchmark.errors import UserError
+
+SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+"""File types that can be read; `.mhd` lies beside the `.raw` or `.zraw` file it names."""
+
+ORIENTATION = "LPS"
+"""Axes in memory: x grows to the patient's left, y to the back (posterior), z to the head."""
+
+PADDING = -1024
+"""HU of air; scanners fill the corners outside the field of view with values below it."""
+
+# Grids that differ by less are one grid: NIfTI keeps its geometry in 32-bit floats.
+SPACING_TOLERANCE = 1e-3  # of the spacing
+ORIGIN_TOLERANCE = 0.05  # mm
+DIRECTION_TOLERANCE = 1e-3  # of a unit vector
+
+
+def id_of(path: Path) -> str | None:
+    """Return the file name without its image suffix, or None if it is no image file."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return path.name[: -len(suffix)]
+    return None
+
+
+def read_volume(path: Path) -> sitk.Image:
+    """Read a 3D image file and turn its axes to `ORIENTATION`.
+
+    Axes are swapped and mirrored, never resampled: an oblique scan stays oblique.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged, not 3D or holds several values per voxel.
+    """
+    _information(path)
+    try:
+        return sitk.DICOMOrient(sitk.ReadImage(str(path)), ORIENTATION)
+    except RuntimeError as error:
+        raise UserError(f"{path}: cannot be read ({_cause(error)}); export it again") from error
+
+
+def check_same_grid(image: sitk.Image, labels: sitk.Image, labels_path: Path) -> None:
+    """Raise UserError unless both lie on one grid; both are in `ORIENTATION`."""
+    if image.GetSize() != labels.GetSize():
+        differs = ("size", labels.GetSize(), image.GetSize())
+    elif not np.allclose(labels.GetSpacing(), image.GetSpacing(), rtol=SPACING_TOLERANCE, atol=0):
+        differs = ("spacing", labels.GetSpacing(), image.GetSpacing())
+    elif not np.allclose(
+        labels.GetDirection(), image.GetDirection(), rtol=0, atol=DIRECTION_TOLERANCE
+    ):
+        differs = ("direction", labels.GetDirection(), image.GetDirection())
+    elif not np.allclose(labels.GetOrigin(), image.GetOrigin(), rtol=0, atol=ORIGIN_TOLERANCE):
+        differs = ("origin", labels.GetOrigin(), image.GetOrigin())
+    else:
+        return
+    what, ours, theirs = differs
+    raise UserError(
+        f"{labels_path}: {what} {_numbers(ours)} differs from its image's {_numbers(theirs)} "
+        "(x, y, z); save the labels on the image's own grid"
+    )
+
+
+def voxels_of(image: sitk.Image, path: Path) -> np.ndarray:
+    """Return HU as int16, (z, y, x): rounded, and clipped to `PADDING` below.
+
+    Raises
+    ------
+    UserError
+        If values are not finite, or cannot be HU: no negative value, or a span under 200.
+    """
+    values = sitk.GetArrayFromImage(image)
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: holds NaN or infinite voxels; fill them with {PADDING}")
+    low, high = values.min(), values.max()
+    # Air, lung and fat are negative in HU; stored values before rescaling, or scaled ones, are not.
+    if low >= 0 or high - low < 200:
+        raise UserError(
+            f"{path}: values {low:g} to {high:g} are not HU; "
+            "apply rescale slope and intercept, and do not normalise"
+        )
+    return np.clip(np.rint(values), PADDING, np.iinfo(np.int16).max).astype(np.int16)
+
+
+def labels_of(image: sitk.Image, path: Path, largest: int) -> np.ndarray:
+    """Return labels as uint8, (z, y, x).
+
+    Raises
+    ------
+    UserError
+        If a value is not a whole number from 0 to `largest`.
+    """
+    values = sitk.GetArrayFromImage(image)
+    known = np.isin(values, np.arange(largest + 1))
+    if not known.all():
+        unknown = ", ".join(f"{value:g}" for value in np.unique(values[~known])[:5])
+        fourth = f", {UNDETERMINED} undetermined" if largest == UNDETERMINED else ""
+        raise UserError(
+            f"{path}: unknown labels {unknown}; "
+            f"use 0 background, 1 LAD with left main, 2 LCX, 3 RCA{fourth}"
+        )
+    return values.astype(np.uint8)
+
+
+def read_scan(
+    image_path: str | Path,
+    labels_path: str | Path | None = None,
+    *,
+    id: str | None = None,
+    centre: str = "unknown",
+    largest_label: int = UNDETERMINED,
+) -> Scan:
+    """Read one scan and, where given, labels on its grid.
+
+    Parameters
+    ----------
+    image_path : path
+        CT in HU, `.nii`, `.nii.gz`, `.nrrd`, `.mha` or `.mhd`, in any orientation.
+    labels_path : path, optional
+        Labels on the same grid, perhaps in another orientation.
+    id : str, optional
+        By default the file name without suffix.
+    centre : str
+        Where the scan comes from.
+    largest_label : int
+        4 allows the label of undetermined arteries, which submissions may use; 3 does not.
+
+    Returns
+    -------
+    Scan
+        Voxels and labels in (z, y, x), z to the head, y to the back, x to the left. Labels are as
+        in the file, not cut to calcium.
+
+    Raises
+    ------
+    UserError
+        One line that names the file: missing, damaged, not 3D, not HU, unknown labels, or labels
+        on another grid.
+    """
+    image_path = Path(image_path)
+    image = read_volume(image_path)
+    voxels = voxels_of(image, image_path)
+    labels = None
+    if labels_path is not None:
+        labels_path = Path(labels_path)
+        labels_image = read_volume(labels_path)
+        check_same_grid(image, labels_image, labels_path)
+        labels = labels_of(labels_image, labels_path, largest_label)
+    x, y, z = image.GetSpacing()
+    return Scan(id or id_of(image_path) or image_path.name, centre, voxels, (z, y, x), labels)
+
+
+def save_labels(
+    path: str | Path,
+    labels: np.ndarray,
+    like_image_path: str | Path,
+    *,
+    dtype: type = np.uint8,
+    compress: bool = True,
+) -> None:
+    """Write labels in the orientation and geometry of an image file: undoes `read_scan`.
+
+    Parameters
+    ----------
+    path : path
+        File to write; its suffix gives the type.
+    labels : numpy.ndarray, shape (z, y, x)
+        Labels as `read_scan` orients them.
+    like_image_path : path
+        Image whose grid the file shall have.
+    dtype : numpy type
+        Pixel type of the file, for instance numpy.int16 where a challenge asks for it.
+    compress : bool
+        Whether to compress the pixels.
+
+    Raises
+    ------
+    UserError
+        If the labels do not fit the image, or the file cannot be written.
+    """
+    path, like_image_path = Path(path), Path(like_image_path)
+    like = _information(like_image_path)
+    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(like.GetDirection())
+    # An empty image on the file's grid, turned as `read_volume` turns it, tells where labels lie.
+    grid = sitk.Image(like.GetSize(), sitk.sitkUInt8)
+    grid.SetOrigin(like.GetOrigin())
+    grid.SetSpacing(like.GetSpacing())
+    grid.SetDirection(like.GetDirection())
+    turned = sitk.DICOMOrient(grid, ORIENTATION)
+    if labels.shape != turned.GetSize()[::-1]:
+        raise UserError(
+            f"{path}: labels of size {labels.shape} do not fit the image {like_image_path} "
+            f"of size {turned.GetSize()[::-1]} (z, y, x)"
+        )
+    image = sitk.GetImageFromArray(labels.astype(dtype))
+    image.CopyInformation(turned)
+    image = sitk.DICOMOrient(image, code)
+    image.CopyInformation(grid)  # exactly the file's numbers, without rounding on the way
+    try:
+        sitk.WriteImage(image, str(path), compress)
+    except RuntimeError as error:
+        raise UserError(f"{path}: cannot be written ({_cause(error)})") from error
+
+
+def _information(path: Path) -> sitk.ImageFileReader:
+    """Read size and geometry of a 3D image file without its pixels."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise UserError(f"{path}: cannot be read ({_cause(error)}); export it again") from error
+    size = reader.GetSize()
+    if len(size) != 3 or min(size) < 2:
+        raise UserError(
+            f"{path}: is {len(size)}D of size {_numbers(size)}; export one 3D volume per scan"
+        )
+    if reader.GetNumberOfComponents() != 1:
+        raise UserError(
+            f"{path}: holds {reader.GetNumberOfComponents()} values per voxel; export one"
+        )
+    return reader
+
+
+def _cause(error: RuntimeError) -> str:
+    """Return the last line of an ITK message, which says what went wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].removeprefix("ITK ERROR: ")[:160].rstrip(".") if lines else "unknown cause"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
