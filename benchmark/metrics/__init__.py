@@ -1,0 +1,58 @@
+"""Figures of merit with intervals: NumPy and SciPy in, numbers out.
+
+`summarise` gives all figures of a method, `replicate` with `paired_differences` compares two.
+"""
+
+from .agreement import icc, icc_of_ratings, mae, pearson
+from .estimate import Estimate
+from .kappa import RISK_EDGES, categories_of, linear_kappa
+from .overlap import TARGETS, overlap_estimates, overlap_volumes
+from .paired import (
+    PairedDifference,
+    holm,
+    paired_difference,
+    paired_differences,
+    paired_overlap,
+    paired_scores,
+)
+from .replicates import Key, Replicates, replicate
+from .summary import KEYS, as_estimates, seed_spread, summarise
+from .worst import (
+    fill_missing,
+    fill_missing_categories,
+    fill_missing_overlap,
+    worst_overlap,
+    worst_scores,
+)
+
+__all__ = [
+    "KEYS",
+    "RISK_EDGES",
+    "TARGETS",
+    "Estimate",
+    "Key",
+    "PairedDifference",
+    "Replicates",
+    "as_estimates",
+    "categories_of",
+    "fill_missing",
+    "fill_missing_categories",
+    "fill_missing_overlap",
+    "holm",
+    "icc",
+    "icc_of_ratings",
+    "linear_kappa",
+    "mae",
+    "overlap_estimates",
+    "overlap_volumes",
+    "paired_difference",
+    "paired_differences",
+    "paired_overlap",
+    "paired_scores",
+    "pearson",
+    "replicate",
+    "seed_spread",
+    "summarise",
+    "worst_overlap",
+    "worst_scores",
+]

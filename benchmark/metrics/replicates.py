@@ -1,0 +1,214 @@
+"""All figures of one method, in the cohort and in each bootstrap resample.
+
+What `summary` turns into intervals and `paired` into differences. The resamples depend on the
+number of scans and the seed alone, so those of two methods on the same scans belong together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .agreement import CONSTANT_REFERENCE, TOO_FEW
+from .bootstrap import RESAMPLES, SEED, resample_weights
+from .columns import MIN_SCANS, weighted_icc, weighted_mae, weighted_pearson
+from .estimate import join_notes
+from .kappa import ONE_CATEGORY, categories_of, weighted_kappa
+from .overlap import RATIOS, TARGETS, UNDEFINED_BECAUSE, pooled_ratios
+from .worst import fill_missing, fill_missing_categories, fill_missing_overlap, missing_note
+
+Array = NDArray[np.float64]
+Key = tuple[str, str]
+SCORE_NAMES = ("AS", "VS", "MS")
+WHOLE_AGATSTON = TARGETS.index("whole")  # of the 12 flattened scores: Agatston comes first
+FIGURES: dict[str, Callable[..., Array]] = {
+    "ICC": weighted_icc,
+    "PCC": weighted_pearson,
+    "MAE": weighted_mae,
+}
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """One figure of one method.
+
+    Parameters
+    ----------
+    by_seed : numpy.ndarray, shape (s,)
+        The figure of each training seed; NaN where undefined.
+    resampled : numpy.ndarray, shape (B,)
+        Mean over the seeds in each resample of patients.
+    n : int
+        Number of scans.
+    drawn : tuple of int
+        (resamples, seed) of the bootstrap.
+    note : str
+        Why undefined, what was missing.
+    """
+
+    by_seed: Array
+    resampled: Array
+    n: int
+    drawn: tuple[int, int]
+    note: str = ""
+
+    @property
+    def value(self) -> float:
+        """Mean over seeds; NaN when any seed's figure is undefined, for a dropped seed may help."""
+        return float(self.by_seed.mean())
+
+
+def _mean_of_defined(columns: Array) -> Array:
+    """Mean over the last axis without NaN; NaN where nothing is left."""
+    defined = ~np.isnan(columns)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, columns, 0.0).sum(axis=-1) / defined.sum(axis=-1)
+
+
+def _score_figures(
+    reference: Array, seeds: Array, weights: Array, drawn: tuple[int, int]
+) -> dict[Key, Replicates]:
+    """ICC, PCC, MAE of 12 scores, their means, and kappa. Shapes (n, 12), (s, n, 12), (B, n)."""
+    n = len(reference)
+    found: dict[Key, Replicates] = {}
+    incomplete = int((~np.isfinite(seeds)).any(axis=(0, 2)).sum())  # scans missing in any seed
+    note = missing_note(incomplete)
+    for figure, weighted in FIGURES.items():
+        filled = [fill_missing(reference, seed, figure) for seed in seeds]
+        value = np.stack([weighted(reference, f.values)[0] for f in filled])  # (s, 12)
+        resampled = sum(weighted(reference, f.values, weights) for f in filled) / len(filled)
+        gaps = np.stack([f.missing for f in filled]).any(axis=(0, 1))  # (12,)
+        for j in range(reference.shape[1]):
+            own = note if gaps[j] else ""
+            if figure == "MAE" and gaps[j] and not reference[:, j].any():
+                # The plausible range is empty: a missing score would count as a perfect one.
+                value[:, j] = resampled[:, j] = math.nan
+                own = "scores missing, and no reference above 0 to take the worst value from"
+            elif np.isnan(value[:, j]).any():
+                own = TOO_FEW if n < MIN_SCANS else CONSTANT_REFERENCE
+            key = (f"{figure}_{SCORE_NAMES[j // len(TARGETS)]}", TARGETS[j % len(TARGETS)])
+            found[key] = Replicates(value[:, j], resampled[:, j], n, drawn, own)
+        if figure != "MAE":  # errors of unlike units have no mean
+            # ICC and PCC are undefined by the reference alone, so the mean over the rest is fair.
+            left = int((~np.isnan(value[0])).sum())
+            part = "" if left == value.shape[1] else f"mean of {left} of {value.shape[1]} scores"
+            found[figure, "mean"] = Replicates(
+                _mean_of_defined(value),
+                _mean_of_defined(resampled),
+                n,
+                drawn,
+                join_notes(part, note),
+            )
+    found["kappa", "whole"] = _kappa_figure(
+        reference[:, WHOLE_AGATSTON], seeds[:, :, WHOLE_AGATSTON], weights, drawn
+    )
+    return found
+
+
+def _kappa_figure(
+    reference: Array, seeds: Array, weights: Array, drawn: tuple[int, int]
+) -> Replicates:
+    """Kappa of the risk categories; reference Agatston scores (n,), estimated ones (s, n)."""
+    n, truth = len(reference), categories_of(reference)
+    missing = ~np.isfinite(seeds)
+    estimates = [
+        fill_missing_categories(truth, categories_of(np.where(gap, 0.0, seed)), gap)
+        for seed, gap in zip(seeds, missing, strict=True)
+    ]
+    value = np.array([weighted_kappa(truth, e)[0] for e in estimates])
+    resampled = sum(weighted_kappa(truth, e, weights) for e in estimates) / len(estimates)
+    note = missing_note(int(missing.any(axis=0).sum()))
+    if np.isnan(value).any():
+        note = TOO_FEW if n < MIN_SCANS else ONE_CATEGORY
+    return Replicates(value, resampled, n, drawn, note)
+
+
+def _overlap_figures(
+    overlap: list[tuple[Array, Array, Array, int]], weights: Array, drawn: tuple[int, int]
+) -> dict[Key, Replicates]:
+    """Sensitivity, PPV and F1; one tuple (tp, fp, fn, missing scans) a seed."""
+    values = [pooled_ratios(tp, fp, fn) for tp, fp, fn, _ in overlap]
+    resamples = [pooled_ratios(tp, fp, fn, weights) for tp, fp, fn, _ in overlap]
+    most = max(missing for *_, missing in overlap)
+    found = {}
+    for ratio in RATIOS:
+        value = np.stack([v[ratio][0] for v in values])  # (s, 4)
+        resampled = sum(r[ratio] for r in resamples) / len(resamples)  # (B, 4)
+        for j, target in enumerate(TARGETS):
+            undefined = np.isnan(value[:, j]).any()
+            note = UNDEFINED_BECAUSE[ratio] if undefined else missing_note(most)
+            found[ratio, target] = Replicates(
+                value[:, j], resampled[:, j], weights.shape[1], drawn, note
+            )
+    return found
+
+
+def replicate(
+    reference: ArrayLike,
+    scores: ArrayLike | None = None,
+    overlap: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    *,
+    reference_volume: ArrayLike | None = None,
+    candidate_volume: ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> dict[Key, Replicates]:
+    """Compute all figures of one method, with their bootstrap resamples over patients.
+
+    Parameters
+    ----------
+    reference : array_like, shape (n, 3, 4)
+        Reference scores: Agatston, volume (mm3), mass (mg) x LAD, LCX, RCA, whole.
+    scores : array_like, shape (n, 3, 4) or (s, n, 3, 4), optional
+        Estimated scores, with a leading axis when there are s training seeds. NaN is missing and
+        takes the worst value. None: the method gives no scores.
+    overlap : tuple of array_like, each (n, 4) or (s, n, 4), optional
+        tp, fp, fn in mm3. NaN is missing. None: the method gives no labels.
+    reference_volume, candidate_volume : array_like, shapes (n, 4) and (n,), optional
+        For scans without overlap, see `worst.worst_overlap`.
+    resamples, seed : int
+        Number of bootstrap resamples and their seed; the same resamples serve all seeds.
+
+    Returns
+    -------
+    dict
+        Keys ("F1", "LAD"), ("ICC_AS", "whole"), ("ICC", "mean"), ("kappa", "whole") and so on;
+        only what the method gives.
+
+    Raises
+    ------
+    ValueError
+        For unlike shapes, bad references, negative volumes.
+    """
+    truth = np.asarray(reference, dtype=np.float64)
+    shape = (len(SCORE_NAMES), len(TARGETS))
+    if truth.ndim != 3 or truth.shape[1:] != shape or len(truth) == 0:
+        raise ValueError(f"reference scores must have shape (n_scans, 3, 4), got {truth.shape}")
+    n, drawn = len(truth), (resamples, seed)
+    weights = resample_weights(n, resamples, seed)
+    found: dict[Key, Replicates] = {}
+    if overlap is not None:
+        volumes = [np.asarray(part, dtype=np.float64) for part in overlap]
+        if len(volumes) != 3 or any(
+            v.shape[-2:] != (n, len(TARGETS)) or v.ndim not in (2, 3) for v in volumes
+        ):
+            raise ValueError(f"overlap must be tp, fp, fn of shape ({n}, 4) or (seeds, {n}, 4)")
+        stacked = [v.reshape(-1, n, len(TARGETS)) for v in volumes]  # (s, n, 4)
+        seeds = [
+            fill_missing_overlap(*part, reference_volume, candidate_volume)
+            for part in zip(*stacked, strict=True)
+        ]
+        found |= _overlap_figures(seeds, weights, drawn)
+    if scores is not None:
+        given = np.asarray(scores, dtype=np.float64)
+        if given.shape[-3:] != truth.shape or given.ndim not in (3, 4):
+            raise ValueError(
+                f"estimated scores {given.shape} do not match reference scores {truth.shape}"
+            )
+        # (s, n, 3, 4) -> (s, n, 12), index = score * 4 + target
+        found |= _score_figures(truth.reshape(n, 12), given.reshape(-1, n, 12), weights, drawn)
+    return found

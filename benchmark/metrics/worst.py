@@ -1,0 +1,282 @@
+"""The worst-value rule: a miss must never help.
+
+A method that gives nothing, NaN or infinity for a scan takes there the worst that the metric can
+make of it. "Worst" means within what is plausible: a score between 0 and the largest reference
+score of the cohort in that column; a risk category from 0 to 4; a label on any candidate.
+
+What is worst depends on the metric, and one value for all would leave a loophole:
+
+- mean absolute error: of the two ends of the range, the one further from the reference;
+- ICC and Pearson: the ends that leave the figure lowest. Further from the reference is not always
+  worse here: with eight scans at 0, one at 500 and one at 3000, a method that answers 0 for all
+  has ICC 0, and the further end of the scan at 500, which is 3000, would lift it above 0;
+- kappa: the categories that leave kappa lowest, the farthest ones unless the method is bad. The
+  further score is not always in the farther category: the far end from Agatston 200 is 3000, one
+  category off, while 0 is three off;
+- overlap: every reference voxel missed, and every other candidate called coronary.
+
+What this guarantees, and tests show: whatever scores within the range (categories, candidates) a
+method might have given for the missing scans, the figure is no better for their being missing,
+with one exception: an ICC or Pearson that those scores would have made negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .columns import weighted_icc, weighted_pearson
+from .kappa import CATEGORIES, DISTANCE, check_categories
+from .overlap import TARGETS, check_volumes
+
+Array = NDArray[np.float64]
+METRICS = ("MAE", "ICC", "PCC")
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Values with the missing ones replaced, and which those were."""
+
+    values: Array
+    missing: NDArray[np.bool_]
+
+    @property
+    def scans(self) -> int:
+        """Number of scans with anything missing."""
+        return int(self.missing.reshape(len(self.missing), -1).any(axis=1).sum())
+
+    @property
+    def note(self) -> str:
+        """A line for the reader, empty when nothing was missing."""
+        return missing_note(self.scans)
+
+
+def missing_note(scans: int) -> str:
+    """Say how many scans took their worst value; empty for none."""
+    return f"{scans} missing, given the worst value" if scans else ""
+
+
+def _reference_scores(reference: ArrayLike, maximum: ArrayLike | None) -> tuple[Array, Array]:
+    r = np.asarray(reference, dtype=np.float64)
+    if r.ndim == 0 or len(r) == 0 or not np.isfinite(r).all() or (r < 0).any():
+        raise ValueError("reference scores must be finite, not negative, and of at least one scan")
+    top = r.max(axis=0) if maximum is None else np.asarray(maximum, dtype=np.float64)
+    if (top < r.max(axis=0)).any() or not np.isfinite(top).all():
+        raise ValueError("the plausible maximum lies below a reference score, or is not finite")
+    return r, top
+
+
+def worst_scores(reference: ArrayLike, maximum: ArrayLike | None = None) -> Array:
+    """For each score, the end of the plausible range further from the reference.
+
+    Parameters
+    ----------
+    reference : array_like, shape (n, ...)
+        Reference scores, such as (n, 12) or (n, 3, 4); finite and not negative.
+    maximum : array_like, shape (...), optional
+        Upper end of each column; the largest reference score by default.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape: 0 or the maximum of the column; the maximum when both are as far.
+
+    Raises
+    ------
+    ValueError
+        For references that are negative, not finite or above the maximum.
+    """
+    r, top = _reference_scores(reference, maximum)
+    return np.where(r > top / 2, 0.0, top)
+
+
+def _lowest_column(
+    reference: Array, estimate: Array, missing: NDArray[np.bool_], top: float, metric: str
+) -> Array:
+    """Fill one column (n,) so that ICC or Pearson is lowest.
+
+    Along one missing score the figure is a straight line over a convex positive function, so,
+    where it is not negative, its lowest point is at an end of the range. For a given number of
+    scores at the top, it is lowest where those are the scans with the lowest references. That
+    leaves one trial for each number of scores at the top, 0 to all.
+    """
+    order = np.flatnonzero(missing)[np.argsort(reference[missing], kind="stable")]
+    trials = np.repeat(np.where(missing, 0.0, estimate)[:, None], order.size + 1, axis=1)
+    for rank, scan in enumerate(order):
+        trials[scan, rank + 1 :] = top  # trial t: the t lowest references at the top
+    figure = {"ICC": weighted_icc, "PCC": weighted_pearson}[metric]
+    found = figure(np.broadcast_to(reference[:, None], trials.shape), trials)[0]
+    # undefined is so in all trials: any will do
+    return trials[:, int(np.argmin(np.where(np.isnan(found), np.inf, found)))]
+
+
+def fill_missing(
+    reference: ArrayLike,
+    estimate: ArrayLike | None,
+    metric: str = "MAE",
+    maximum: ArrayLike | None = None,
+) -> Filled:
+    """Replace each missing score by the worst one for a metric.
+
+    Parameters
+    ----------
+    reference : array_like, shape (n, ...)
+        Reference scores, finite and not negative.
+    estimate : array_like, same shape, or None
+        Estimated scores; NaN and infinity are missing. None: all are missing.
+    metric : {"MAE", "ICC", "PCC"}
+        What the values are for; "MAE", the further end, also suits plots of the differences.
+    maximum : array_like, shape (...), optional
+        Upper end of each column; the largest reference score by default.
+
+    Returns
+    -------
+    Filled
+        The values, and a mask of what was missing.
+
+    Raises
+    ------
+    ValueError
+        For unlike shapes, an unknown metric, or a bad reference.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+    r, top = _reference_scores(reference, maximum)
+    e = np.full(r.shape, np.nan) if estimate is None else np.asarray(estimate, dtype=np.float64)
+    if e.shape != r.shape:
+        raise ValueError(f"estimated scores {e.shape} do not match reference scores {r.shape}")
+    missing = ~np.isfinite(e)
+    values = np.where(missing, worst_scores(r, top), e)
+    if metric != "MAE" and missing.any():
+        n = len(r)
+        flat, gaps = r.reshape(n, -1), missing.reshape(n, -1)
+        filled, tops = values.reshape(n, -1), np.broadcast_to(top, r.shape[1:]).reshape(-1)
+        for j in np.flatnonzero(gaps.any(axis=0)):
+            filled[:, j] = _lowest_column(flat[:, j], filled[:, j], gaps[:, j], tops[j], metric)
+        values = filled.reshape(r.shape)
+    return Filled(values, missing)
+
+
+def farthest_category(reference: ArrayLike) -> NDArray[np.int64]:
+    """The risk category farthest from each reference category 0..4; 0 for the middle one."""
+    return np.argmax(DISTANCE[check_categories(reference)], axis=1)
+
+
+def fill_missing_categories(
+    reference: ArrayLike, estimate: ArrayLike, missing: ArrayLike
+) -> NDArray[np.int64]:
+    """Replace missing risk categories by those that leave linearly weighted kappa lowest.
+
+    Kappa is 1 - observed / expected distance, and both are sums over scans. Dinkelbach's method
+    finds the categories of the largest ratio: with the ratio of the last round as the price of
+    expected distance, each scan takes the category with the largest profit, until none changes.
+    For a method that is good elsewhere these are the farthest categories.
+
+    Parameters
+    ----------
+    reference, estimate : array_like of int, shape (n,)
+        Categories 0..4; the estimate is not read where missing.
+    missing : array_like of bool, shape (n,)
+
+    References
+    ----------
+    Dinkelbach W. On nonlinear fractional programming. Management Science 1967;13:492-498.
+    """
+    r, gaps = check_categories(reference), np.asarray(missing, dtype=bool)
+    farthest = farthest_category(r)
+    filled = check_categories(np.where(gaps, farthest, np.asarray(estimate)))
+    share = np.bincount(r, minlength=CATEGORIES) / max(r.size, 1)
+    price_of = DISTANCE @ share  # (5,) expected distance of each category from the reference
+    for _ in range(CATEGORIES * 10):  # converges in a few rounds; the bound is only for safety
+        expected = price_of[filled].sum()
+        if not gaps.any() or expected == 0:  # 0: one reference category, kappa is undefined
+            return filled
+        ratio = DISTANCE[r, filled].sum() / expected
+        best = np.argmax(DISTANCE[r] - ratio * price_of, axis=1)
+        after = np.where(gaps, best, filled)
+        gained = DISTANCE[r, after].sum() / price_of[after].sum() > ratio * (1 + 1e-12)
+        if not gained:
+            return filled
+        filled = after
+    return filled
+
+
+def worst_overlap(
+    reference_volume: ArrayLike, candidate_volume: ArrayLike
+) -> tuple[Array, Array, Array]:
+    """Overlap of the worst labelling: all calcium missed, all else called coronary.
+
+    The false positives make sure that failing on a scan without calcium is not free.
+
+    Parameters
+    ----------
+    reference_volume : array_like, shape (n, 4)
+        Reference volume in mm3 of LAD, LCX, RCA, whole.
+    candidate_volume : array_like, shape (n,)
+        Volume in mm3 of *all* candidates of the scan, coronary ones included.
+
+    Returns
+    -------
+    tp, fp, fn : numpy.ndarray, shape (n, 4)
+        tp = 0, fn = reference, fp = candidates less the reference of that column: for an artery,
+        calcium of the other arteries may be a false positive too.
+
+    Raises
+    ------
+    ValueError
+        For negative or missing volumes, or more reference than candidate volume.
+    """
+    r = np.asarray(reference_volume, dtype=np.float64)
+    c = np.asarray(candidate_volume, dtype=np.float64)
+    if r.ndim != 2 or r.shape[1] != len(TARGETS) or c.shape != (len(r),):
+        raise ValueError(f"expected volumes (n, 4) and (n,), got {r.shape} and {c.shape}")
+    if not (np.isfinite(r).all() and np.isfinite(c).all()) or (r < 0).any():
+        raise ValueError("reference and candidate volumes must be finite and not negative")
+    if (r > c[:, None] * (1 + 1e-6) + 1e-9).any():
+        scan = int(np.argmax((r > c[:, None] * (1 + 1e-6) + 1e-9).any(axis=1)))
+        raise ValueError(f"scan {scan}: more reference than candidate volume; give all candidates")
+    return np.zeros_like(r), np.maximum(c[:, None] - r, 0.0), r.copy()
+
+
+def fill_missing_overlap(
+    tp: ArrayLike,
+    fp: ArrayLike,
+    fn: ArrayLike,
+    reference_volume: ArrayLike | None = None,
+    candidate_volume: ArrayLike | None = None,
+) -> tuple[Array, Array, Array, int]:
+    """Give each scan with any missing volume the worst overlap, and say how many there were.
+
+    Parameters
+    ----------
+    tp, fp, fn : array_like, shape (n, 4)
+        Volumes in mm3; a scan with NaN or infinity anywhere is missing as a whole.
+    reference_volume, candidate_volume : array_like, shapes (n, 4) and (n,), optional
+        As for `worst_overlap`; needed only when a scan is missing.
+
+    Returns
+    -------
+    tp, fp, fn : numpy.ndarray, shape (n, 4)
+    scans : int
+
+    Raises
+    ------
+    ValueError
+        When a scan is missing and the volumes to judge it by are not given.
+    """
+    given = [np.array(a, dtype=np.float64) for a in (tp, fp, fn)]
+    if len({a.shape for a in given}) != 1 or given[0].ndim != 2:
+        raise ValueError("tp, fp and fn must each have shape (n_scans, 4)")
+    missing = ~np.isfinite(np.concatenate(given, axis=1)).all(axis=1)
+    if missing.any():
+        if reference_volume is None or candidate_volume is None:
+            raise ValueError(
+                f"{missing.sum()} scans have no overlap: give reference_volume and candidate_volume"
+            )
+        for array, worst in zip(
+            given, worst_overlap(reference_volume, candidate_volume), strict=True
+        ):
+            array[missing] = worst[missing]
+    return (*check_volumes(*given), int(missing.sum()))

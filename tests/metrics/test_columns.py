@@ -1,0 +1,82 @@
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pingouin
+import pytest
+
+from benchmark.metrics.agreement import icc
+from benchmark.metrics.bootstrap import resample_weights
+from benchmark.metrics.columns import weighted_icc, weighted_mae, weighted_pearson
+
+
+@pytest.fixture
+def drawn(cohort):
+    """Reference and estimate (60, 12), drawn scans (4, 60) and their counts (4, 60)."""
+    reference, estimate, _ = cohort
+    scans = np.random.default_rng(7).integers(0, 60, (4, 60))
+    weights = np.stack([np.bincount(s, minlength=60) for s in scans]).astype(float)
+    return reference.reshape(60, 12), estimate.reshape(60, 12), scans, weights
+
+
+def test_icc_in_resamples_equals_pingouin_on_the_resampled_scans(drawn):
+    reference, estimate, scans, weights = drawn
+    found = weighted_icc(reference, estimate, weights)
+    assert found.shape == (4, 12)
+    for b, j in ((0, 0), (1, 5), (2, 11), (3, 6)):
+        pair = np.stack([reference[scans[b], j], estimate[scans[b], j]], axis=1)
+        table = pd.DataFrame(
+            {
+                "scan": np.repeat(np.arange(60), 2),
+                "rater": np.tile([0, 1], 60),
+                "score": pair.ravel(),
+            }
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            known = pingouin.intraclass_corr(table, "scan", "rater", "score")
+        known = known[known["Type"].isin(["ICC(A,1)", "ICC2"])]["ICC"].item()
+        assert found[b, j] == pytest.approx(known, abs=1e-9)
+
+
+def test_other_figures_in_resamples_equal_those_of_the_resampled_scans(drawn):
+    reference, estimate, scans, weights = drawn
+    correlation = weighted_pearson(reference, estimate, weights)
+    error = weighted_mae(reference, estimate, weights)
+    for b in range(4):
+        for j in range(12):
+            r, e = reference[scans[b], j], estimate[scans[b], j]
+            assert correlation[b, j] == pytest.approx(np.corrcoef(r, e)[0, 1], abs=1e-9)
+            assert error[b, j] == pytest.approx(np.abs(r - e).mean(), rel=1e-12)
+
+
+def test_without_weights_each_scan_counts_once(drawn):
+    reference, estimate, _, _ = drawn
+    single = icc(reference, estimate)
+    for figure in (weighted_icc, weighted_pearson, weighted_mae):
+        once = figure(reference, estimate)
+        np.testing.assert_allclose(once, figure(reference, estimate, np.ones((1, 60))), rtol=1e-12)
+    np.testing.assert_allclose(
+        weighted_icc(reference, estimate)[0], [s.value for s in single], rtol=1e-12
+    )
+
+
+def test_resample_of_one_repeated_reference_value_is_undefined_despite_rounding():
+    reference = np.array([[0.1], [0.1], [0.1], [2000.3]])
+    estimate = np.array([[0.2], [0.3], [0.4], [1900.0]])
+    weights = np.array([[2.0, 1, 1, 0], [1, 1, 1, 1]])
+    for figure in (weighted_icc, weighted_pearson):
+        assert np.isnan(figure(reference, estimate, weights)[:, 0]).tolist() == [True, False]
+    # whereas a constant estimate is a fault of the method and scores 0
+    assert weighted_pearson(estimate, reference, weights)[0, 0] == 0
+    assert weighted_icc(estimate, reference, weights)[0, 0] == 0
+
+
+def test_two_thousand_resamples_of_twelve_scores_take_less_than_a_second():
+    rng = np.random.default_rng(0)
+    reference, estimate = rng.exponential(size=(2, 120, 12))
+    weights = resample_weights(120)
+    start = time.process_time()
+    weighted_icc(reference, estimate, weights)
+    assert time.process_time() - start < 1.0
