@@ -105,12 +105,19 @@ class ScoreHead(nn.Module):
             x = F.adaptive_max_pool2d(x, self.pooled)
         return x.reshape(batch, slices, -1)
 
-    def forward(self, gathered: Tensor) -> Tensor:
-        """(B, Z, C * cells), from :meth:`gather`, -> (B, 12), estimated ln(1 + score)."""
+    def forward(self, gathered: Tensor) -> dict[str, Tensor]:
+        """Estimated ln(1 + score) from what :meth:`gather` gave, (B, Z, C * cells).
+
+        Returns
+        -------
+        dict
+            ``scores`` (B, 12); in score space also ``slice_scores`` (B, Z, 12).
+        """
         batch, slices = gathered.shape[:2]
         x = self.first(gathered.reshape(batch * slices, -1))
         x = self.second(self.dropout(F.relu(self.norm(x))))
         x = x.reshape(batch, slices, SCORES).float()
         if self.form == "as-printed":
-            return x.sum(dim=1)
-        return torch.log1p(self.scale * F.softplus(x).sum(dim=1))
+            return {"scores": x.sum(dim=1)}
+        parts = self.scale * F.softplus(x)
+        return {"scores": torch.log1p(parts.sum(dim=1)), "slice_scores": torch.log1p(parts)}

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.contract import Batch, Stage, score_error
+from benchmark.contract import Batch, Stage, candidate_cross_entropy, score_error
 from mmwfanet.encoders import DilatedUNet, ResidualDilatedNetwork, from_slices, to_slices
 from mmwfanet.fusion import FUSIONS
 from mmwfanet.heads import ScoreHead, SegmentationHead
@@ -143,7 +143,7 @@ class MMWFAnet(nn.Module):
         if self.segmentation is not None:
             output["logits"] = self.segmentation(shared, before, image.shape[-2:])
         if self.quantification is not None:
-            output["scores"] = self.quantification(self.quantification.gather(shared))
+            output.update(self.quantification(self.quantification.gather(shared)))
         return output
 
     def losses(self, output: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
@@ -154,15 +154,14 @@ class MMWFAnet(nn.Module):
             logits = output["logits"]
             dice = generalised_dice(logits, batch.target, batch.candidate, o["dice"])
             terms["segmentation"] = o["omega_seg"] * dice
-            if o["cross_entropy"] and bool(batch.candidate.any()):
-                rows = logits.movedim(1, -1)[batch.candidate]
-                entropy = F.cross_entropy(rows, batch.target[batch.candidate])
+            if o["cross_entropy"]:
+                entropy = candidate_cross_entropy(logits, batch)
                 terms["segmentation"] = terms["segmentation"] + o["cross_entropy"] * entropy
         if "scores" in output:
-            terms["scores"] = o["omega_qua"] * score_error(output["scores"], batch)
+            terms["scores"] = o["omega_qua"] * score_error(output, batch)
         heads = [m for m in (self.segmentation, self.quantification) if m is not None]
         terms["intra-task"] = o["lambda_intra"] * intra_task(heads)
-        if len(output) == 2 and o["lambda_inter"]:
+        if "logits" in output and "scores" in output and o["lambda_inter"]:
             counts = soft_counts(output["logits"], batch.candidate)
             terms["inter-task"] = o["lambda_inter"] * inter_task(counts, output["scores"], o["inter"])
         return terms
@@ -188,5 +187,4 @@ class MMWFAnet(nn.Module):
         return {"gathered": self.quantification.gather(shared)}
 
     def _head_losses(self, batch: Batch) -> dict[str, Tensor]:
-        scores = self.quantification(batch.kept["gathered"])
-        return {"scores": score_error(scores, batch)}
+        return {"scores": score_error(self.quantification(batch.kept["gathered"]), batch)}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmark.calcium import DEFAULT, Conventions, label_candidates, score_scan
+from benchmark.calcium.scores import find_calcium
 from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.split import Split
 from benchmark.training.grid import (
@@ -36,6 +37,8 @@ class Example:
     candidate : ndarray, (Z, Y, X), bool
     scores : ndarray, (3, 4)
         Reference [Agatston, volume, mass] x [LAD, LCX, RCA, whole].
+    slice_scores : ndarray, (Z, 3, 4)
+        What each slice of the grid adds to them.
     candidates : Candidates
     shape : (z, y, x)
         Of the scan.
@@ -48,6 +51,7 @@ class Example:
     target: np.ndarray
     candidate: np.ndarray
     scores: np.ndarray
+    slice_scores: np.ndarray
     candidates: Candidates
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
@@ -91,10 +95,24 @@ class Prepared:
         return np.stack([example.scores for example in self.test])
 
 
+def _box(candidates: Candidates, labels: np.ndarray, shape: tuple[int, int, int]):
+    """HU and labels of the labelled candidate voxels on the smallest box, and where it begins."""
+    chosen = labels > 0
+    places = np.unravel_index(candidates.voxel[chosen], shape)
+    low = [int(p.min()) for p in places]
+    size = [int(p.max()) - first + 1 for p, first in zip(places, low, strict=True)]
+    box = tuple(p - first for p, first in zip(places, low, strict=True))
+    voxels = np.full(size, -1024, np.int16)
+    classes = np.zeros(size, np.uint8)
+    voxels[box] = candidates.hu[chosen]
+    classes[box] = labels[chosen]
+    return voxels, classes, low
+
+
 def scores_of_voxels(candidates: Candidates, labels: np.ndarray, shape: tuple[int, int, int],
                      spacing: tuple[float, float, float],
                      conventions: Conventions = DEFAULT) -> np.ndarray:
-    """The 12 scores (3, 4) of labelled candidate voxels, on the smallest box that holds them.
+    """The 12 scores (3, 4) of labelled candidate voxels.
 
     Parameters
     ----------
@@ -104,18 +122,27 @@ def scores_of_voxels(candidates: Candidates, labels: np.ndarray, shape: tuple[in
     shape : (z, y, x)
     spacing : (z, y, x), mm
     """
-    chosen = labels > 0
-    if not chosen.any():
+    if not (labels > 0).any():
         return np.zeros((3, 4))
-    places = np.unravel_index(candidates.voxel[chosen], shape)
-    low = [int(p.min()) for p in places]
-    size = [int(p.max()) - l + 1 for p, l in zip(places, low, strict=True)]
-    box = tuple(p - l for p, l in zip(places, low, strict=True))
-    voxels = np.full(size, -1024, np.int16)
-    classes = np.zeros(size, np.uint8)
-    voxels[box] = candidates.hu[chosen]
-    classes[box] = labels[chosen]
+    voxels, classes, _ = _box(candidates, labels, shape)
     return score_scan(voxels, classes, spacing, conventions)
+
+
+def slice_scores_of_voxels(candidates: Candidates, labels: np.ndarray, shape: tuple[int, int, int],
+                           spacing: tuple[float, float, float], grid: TrainingGrid,
+                           conventions: Conventions = DEFAULT) -> np.ndarray:
+    """What each slice of the training grid adds to the 12 scores: (Z, 3, 4), adding up to the scan's."""
+    out = np.zeros((grid.shape[0], 3, 4))
+    if not (labels > 0).any():
+        return out
+    voxels, classes, low = _box(candidates, labels, shape)
+    calcium = find_calcium(voxels, classes, spacing, conventions)
+    slices = grid.cell_index(shape[0], spacing[0], 0)[calcium.index[:, 0] + low[0]]
+    slices = np.clip(slices, 0, grid.shape[0] - 1)
+    for row, amount in enumerate((calcium.agatston, calcium.volume, calcium.mass)):
+        np.add.at(out[:, row], (slices, calcium.label - 1), amount)
+    out[..., 3] = out[..., :3].sum(axis=-1)
+    return out
 
 
 def prepare(cohort: Cohort, split: Split, settings: Settings, progress: Progress | None = None,
@@ -172,5 +199,6 @@ def example(scan, grid: TrainingGrid) -> Example:
     return Example(
         scan.id, scan.centre, pool(scan.voxels, scan.spacing, grid), target, candidate,
         scores_of_voxels(candidates, candidates.label, scan.voxels.shape, scan.spacing),
+        slice_scores_of_voxels(candidates, candidates.label, scan.voxels.shape, scan.spacing, grid),
         candidates, tuple(scan.voxels.shape), tuple(scan.spacing),
     )
