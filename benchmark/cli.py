@@ -1,0 +1,86 @@
+"""The command line: options, errors in one line, exit statuses. No logic of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import click
+
+from benchmark import __version__
+from benchmark.commands.data import data
+from benchmark.commands.list import list_command
+from benchmark.commands.run import run
+from benchmark.commands.score import score
+from benchmark.commands.show import show
+from benchmark.errors import UserError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+_DISK = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "not a folder",
+    errno.EISDIR: "is a folder, not a file",
+    errno.EIO: "the disk reports an input/output error",
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="benchmark")
+def cli() -> None:
+    """Train networks for coronary calcium scoring under one budget, and rank them honestly.
+
+    \b
+    benchmark run --suite table1                  nine networks, a leaderboard at the end
+    benchmark run --suite table1 --scale smoke    the same in miniature, to see that all works
+    benchmark show                                the newest leaderboard again
+    """
+
+
+for command in (run, list_command, show, data, score):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Returns
+    -------
+    int
+        0 all went well; 1 a method failed; 2 bad input, or a disk that is full or not writable;
+        130 interrupted.
+    """
+    try:
+        status = cli.main(arguments, prog_name="benchmark", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except UserError as error:
+        return _complain(str(error))
+    except click.UsageError as error:
+        context = error.ctx
+        hint = f" (see {context.command_path} --help)" if context else ""
+        return _complain(error.format_message() + hint)
+    except click.ClickException as error:
+        return _complain(error.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; what was finished is kept: the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, `head` for instance, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        return _complain(_DISK[error.errno] + where)
+
+
+def _complain(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT

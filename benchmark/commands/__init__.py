@@ -1,0 +1,1 @@
+"""The commands, one file each. They import what they need only when they run."""

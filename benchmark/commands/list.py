@@ -1,0 +1,60 @@
+"""``benchmark list``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchmark.errors import UserError
+
+KINDS = ("suites", "methods", "cohorts", "metrics", "runs")
+
+
+@click.command("list")
+@click.argument("what", required=False, metavar=f"[{'|'.join(KINDS)}]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results/runs"), show_default=True,
+    metavar="FOLDER", help="Where runs are kept.",
+)
+def list_command(what: str | None, out: Path) -> None:
+    """List suites, methods, cohorts, metrics or finished runs; without a word, all but runs."""
+    if what is not None and what not in KINDS:
+        from benchmark.suites.schema import nearest
+
+        raise UserError(f"cannot list {what!r}{nearest(what, KINDS)} (choose: {', '.join(KINDS)})")
+    for kind in (what,) if what else KINDS[:-1]:
+        rows = _rows(kind, out)
+        if not what:
+            click.echo(f"{kind}:")
+        if not rows:
+            click.echo(f"no {kind} in {out}" if kind == "runs" else f"no {kind}")
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, text in rows:
+            click.echo(f"{'' if what else '  '}{name:<{width}}  {text}".rstrip())
+
+
+def _rows(kind: str, out: Path) -> list[tuple[str, str]]:
+    if kind == "suites":
+        from benchmark.suites import load_suite, suite_names
+
+        suites = [load_suite(name) for name in suite_names()]
+        return [(suite.name, f"{suite.title} ({', '.join(suite.scales)})") for suite in suites]
+    if kind == "methods":
+        from benchmark.methods import METHODS
+
+        return [
+            (method.name, f"{method.title}, scores from {' and '.join(method.outputs)}")
+            for method in METHODS.values()
+        ]
+    if kind == "cohorts":
+        from benchmark.runs.sources import COHORTS
+
+        return [*COHORTS.items(), ("--data FOLDER", "scans of your own")]
+    if kind == "metrics":
+        from benchmark.report.board import METRICS
+
+        return list(METRICS.items())
+    from benchmark.runs.finished import finished_runs
+
+    return [(str(run.folder), run.summary) for run in finished_runs(out)]

@@ -1,0 +1,92 @@
+"""``benchmark run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--suite", required=True, help="Name (see: benchmark list suites) or a .yaml file.")
+@click.option(
+    "--scale", help="smoke, quick, full or paper.  [default: quick, with a GPU full]"
+)
+@click.option(
+    "--methods", multiple=True, metavar="A,B", help="These alone; path/to/net.py:Net is one too."
+)
+@click.option("--budget", metavar="AMOUNT", help="A method's: '70 s', '300 steps', '2e13 flops'.")
+@click.option("--seeds", type=int, help="Number of repetitions.  [default: the suite's]")
+@click.option("--seed", "first_seed", type=int, default=0, show_default=True, help="First seed.")
+@click.option("--cohort", help="Name (see: benchmark list cohorts).  [default: the suite's]")
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Scans of your own: images/ and labels/ with equal file names.",
+)
+@click.option(
+    "--spacing", type=click.FloatRange(0.1, 5), metavar="MM", help="In-plane voxel of the phantom."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results/runs"), show_default=True,
+    metavar="FOLDER", help="Where runs are kept.",
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option("--threads", type=click.IntRange(1), help="For training.  [default: all cores]")
+@click.option("--workers", type=click.IntRange(1), help="Processes for data.  [default: all cores]")
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any value of the scale."
+)
+@click.option(
+    "--cache", type=click.Path(path_type=Path), metavar="FOLDER", help="Where made scans are kept."
+)
+@click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
+def run(methods, budget, changes, plain, **options) -> int:
+    """Train the methods of a suite and print their leaderboard.
+
+    What is finished is not trained again: the same command goes on where it was interrupted.
+    Exit status 1 says that a method failed; its reason is on the leaderboard.
+    """
+    from benchmark.errors import UserError
+
+    pairs = []
+    for text in changes:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {text}: write KEY=VALUE, for instance learning_rate=0.001")
+        pairs.append((key.strip(), value))
+    if budget is not None:
+        from benchmark.training.settings import Budget
+
+        Budget.parse(budget)
+        pairs.append(("budget", budget))
+    names = tuple(name.strip() for item in methods for name in item.split(",") if name.strip())
+
+    from benchmark.report.consoles import make_console
+    from benchmark.runs.display import Display, LiveDisplay
+    from benchmark.runs.execute import execute
+    from benchmark.runs.request import Request
+
+    console = make_console()
+    live = console.is_terminal and not plain
+    display = LiveDisplay(console) if live else Display(console)
+    request = Request(methods=names, changes=tuple(pairs), **options)
+    outcome = execute(request, display)
+
+    from benchmark.report.files import write_files
+    from benchmark.report.leaderboard import make_board
+    from benchmark.report.terminal import print_board
+
+    board = make_board(outcome.plan, outcome.cells)
+    written = write_files(board, outcome.plan, outcome.cells, outcome.folder)
+    print_board(board, console)
+    display.say("")
+    done = len(outcome.cells) - len(outcome.failed)
+    display.say(f"{done} of {len(outcome.cells)} runs finished. Written:")
+    for path in written:
+        display.say(f"  {path}")
+    for cell in outcome.failed:
+        log = request.out / "cells" / cell.folder / "log.txt"
+        display.say(f"failed: {cell.title}, seed {cell.seed}: {cell.reason} ({log})")
+    return 1 if outcome.failed else 0

@@ -1,0 +1,183 @@
+"""The leaderboard as plain values: what all its printed forms are made from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+TARGETS = ("LAD", "LCX", "RCA", "whole")
+
+METRICS = {
+    "F1": "F1 score of the segmented volume: harmonic mean of sensitivity and PPV",
+    "sensitivity": "share of the reference calcium volume that was found",
+    "PPV": "share of the found volume that is reference calcium of that artery",
+    "ICC_AS": "agreement of Agatston scores: ICC, two-way, absolute agreement, single",
+    "ICC_VS": "the same for volume scores (mm3)",
+    "ICC_MS": "the same for mass scores (mg)",
+    "PCC_AS": "Pearson correlation of Agatston scores",
+    "PCC_VS": "the same for volume scores (mm3)",
+    "PCC_MS": "the same for mass scores (mg)",
+    "ICC": "mean ICC of the 12 scores",
+    "PCC": "mean Pearson correlation of the 12 scores",
+    "kappa": "linearly weighted kappa of five risk categories (whole heart)",
+    "MAE_AS": "mean absolute error of Agatston scores",
+    "MAE_VS": "the same for volume scores, mm3",
+    "MAE_MS": "the same for mass scores, mg",
+}
+"""Every metric of the leaderboard with what it measures."""
+
+LOWER_IS_BETTER = frozenset({"MAE_AS", "MAE_VS", "MAE_MS"})
+
+Column = tuple[str, str]
+"""Metric and target, ``("F1", "whole")``."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of the board.
+
+    Attributes
+    ----------
+    value : float
+        Mean over seeds; NaN where it is undefined.
+    low, high : float
+        95 % interval over scans; NaN where there is none.
+    n : int
+        Scans.
+    note : str
+        Why a figure is undefined, or anything else to know of it.
+    seed_sd : float
+        SD over seeds; NaN with one seed.
+    paper : float or None
+        The paper's figure for the same method, from other scans.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
+    note: str = ""
+    seed_sd: float = math.nan
+    paper: float | None = None
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a number."""
+        return math.isfinite(self.value)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Scores of one method from one source.
+
+    Attributes
+    ----------
+    source : str
+        "mask" or "head".
+    figures : dict of Column to Figure
+    filled : int
+        Scans (over all seeds) that had no usable prediction and took the worst value.
+    marks : dict of Column to str
+        "best", or "tied" where the paired interval of the difference to the best holds 0.
+    difference : Figure or None
+        F1 whole minus that of the best method, paired.
+    """
+
+    source: str
+    figures: dict[Column, Figure]
+    filled: int = 0
+    marks: dict[Column, str] = field(default_factory=dict)
+    difference: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method.
+
+    Attributes
+    ----------
+    name, title : str
+    trained : bool
+    lines : tuple of Line
+        One per source; none if it failed with every seed.
+    failed : str
+        Why, and with which seeds; empty if nothing failed.
+    notes : tuple of str
+        Deviations from the published method.
+    spent : dict
+        Ledger values as means over seeds, and stages.
+    """
+
+    name: str
+    title: str
+    trained: bool
+    lines: tuple[Line, ...]
+    failed: str = ""
+    notes: tuple[str, ...] = ()
+    spent: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Board:
+    """A leaderboard.
+
+    Attributes
+    ----------
+    suite, title, scale : str
+    rows : tuple of Row
+        In the suite's order, references last.
+    facts : tuple of (str, str)
+        What stands under the table: cohort, split, budget, seeds, machine and so on.
+    notes : tuple of str
+        Sentences under the table.
+    columns : tuple of Column
+        Columns for which best and tied are marked.
+    """
+
+    suite: str
+    title: str
+    scale: str
+    rows: tuple[Row, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why figures are undefined: ``"DMTRL (head), kappa: ..."``, one line a metric."""
+        found: dict[str, None] = {}
+        for row in self.rows:
+            for line in row.lines:
+                for (metric, target), figure in line.figures.items():
+                    if not figure.defined and figure.note:
+                        where = f"{row.title} ({line.source}), {metric} {target}"
+                        found[f"{where}: {figure.note}"] = None
+        return tuple(found)
+
+
+def number(value: float | None, metric: str = "") -> str:
+    """``.923``, ``-.012``, ``1.000``, ``12.3`` for errors, an en dash for nothing."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if metric in LOWER_IS_BETTER:
+        return f"{value:.1f}"
+    text = f"{value:.3f}"
+    if text == "-0.000":
+        text = "0.000"
+    return text.replace("0.", ".", 1) if abs(value) < 1 and "0." in text else text
+
+
+def interval(figure: Figure, metric: str = "", between: str = "") -> str:
+    """``.901–.945`` or nothing; ``to`` between the bounds where one is negative."""
+    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
+        return ""
+    between = between or (" to " if figure.low < 0 else "–")
+    return f"{number(figure.low, metric)}{between}{number(figure.high, metric)}"
+
+
+def with_paper(figure: Figure | None, metric: str = "") -> str:
+    """``.923 (.961)``: ours and in brackets the paper's."""
+    if figure is None:
+        return ""
+    ours = number(figure.value, metric) if figure.defined else "undefined"
+    return ours if figure.paper is None else f"{ours} ({number(figure.paper, metric)})"

@@ -1,0 +1,247 @@
+"""Make a leaderboard from a run's plan and its kept cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from benchmark.errors import UserError
+from benchmark.report import paper
+from benchmark.report.board import TARGETS, Board, Column, Figure, Line, Row, interval, number
+from benchmark.report.measure import Measured, difference, figures_of, marks, measure
+from benchmark.runs.display import counted
+from benchmark.runs.store import KeptCell
+
+RANKED: tuple[Column, ...] = (
+    *((metric, target) for metric in ("F1", "sensitivity", "PPV") for target in TARGETS),
+    *((f"{m}_{s}", t) for s in ("AS", "VS", "MS") for m in ("ICC", "PCC", "MAE") for t in TARGETS),
+    ("ICC", "mean"),
+    ("PCC", "mean"),
+    ("kappa", "whole"),
+)
+"""Columns in which the best trained method is marked."""
+
+MAIN: Column = ("F1", "whole")
+
+
+def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
+    """The leaderboard of a run.
+
+    Parameters
+    ----------
+    plan : dict
+        Contents of plan.json.
+    cells : iterable of KeptCell
+        All cells of the plan, failed ones too.
+
+    Raises
+    ------
+    UserError
+        If cells of unlike budgets, recipes, splits or cohorts would stand on one board, or not
+        one cell finished.
+    """
+    cells = tuple(cells)
+    refuse_mixture(plan, cells)
+    finished = [cell for cell in cells if cell.state == "finished"]
+    pattern = finished[0] if finished else None
+    rows, measured = [], []
+    for method in plan["methods"]:
+        own = [cell for cell in cells if cell.method == method["name"]]
+        lines, figures = _lines(method, own, pattern, plan.get("paper_table"))
+        measured.append(figures)
+        rows.append((method, own, lines))
+    _add_marks(rows, measured)
+    made = tuple(_row(method, own, lines, plan) for method, own, lines in rows)
+    return Board(
+        suite=plan["suite"],
+        title=plan["title"],
+        scale=plan["scale"],
+        rows=made,
+        facts=(*_facts(plan, finished), *_spread(rows, measured)),
+        notes=_notes(plan, finished),
+        columns=RANKED,
+    )
+
+
+def refuse_mixture(plan: dict, cells: Iterable[KeptCell]) -> None:
+    """Raise UserError unless all cells were made under one budget, recipe, split and cohort.
+
+    Cells are found by a hash of all these, so this fails only where files were moved or changed
+    by hand, or where boards are put together.
+    """
+    cells = tuple(cells)
+    settled = {k: v for k, v in plan["settings"].items() if k != "options"}
+    wanted = {
+        "split": plan["split"]["hash"],
+        "cohort": plan["cohort"]["fingerprint"],
+        "device": plan["device"],
+        "threads": plan["threads"],
+    }
+    for cell in cells:
+        own = cell.key.get("settings", {})
+        if own.get("budget") != settled["budget"]:
+            raise UserError(
+                f"{cell.folder}: budget {own.get('budget')} on a board of {settled['budget']}; "
+                "methods are compared under one budget only"
+            )
+        for name, value in wanted.items():
+            if cell.key.get(name) != value:
+                raise UserError(
+                    f"{cell.folder}: {name} {cell.key.get(name)} on a board of {value}; a board "
+                    "holds one cohort, split, device and number of threads"
+                )
+        for name, value in settled.items():
+            if own.get(name) != value:
+                raise UserError(
+                    f"{cell.folder}: {name} {own.get(name)} on a board of {value}; "
+                    "a board holds one recipe"
+                )
+    finished = [cell for cell in cells if cell.state == "finished"]
+    for cell in finished[1:]:
+        same = cell.ids == finished[0].ids and np.array_equal(cell.reference, finished[0].reference)
+        if not same:
+            raise UserError(f"{cell.folder}: other test scans or reference scores than the board's")
+
+
+def _lines(
+    method: dict, cells: list[KeptCell], pattern: KeptCell | None, table: str | None
+) -> tuple[list[Line], list[Measured]]:
+    if not any(cell.state == "finished" for cell in cells):
+        return [], []
+    printed = paper.figures(method["paper"], table)
+    lines, measured = [], []
+    for source in ("mask", "head"):
+        if source in method["outputs"]:
+            figures, filled = measure(cells, source, pattern)
+            lines.append(Line(source, figures_of(figures, printed), filled))
+            measured.append(figures)
+    return lines, measured
+
+
+def _add_marks(rows: list[tuple], measured: list[list[Measured]]) -> None:
+    """Mark the best among trained methods, and set every line's difference to the best F1."""
+    places = [
+        (row, line)
+        for row, (method, _, lines) in enumerate(rows)
+        for line in range(len(lines))
+        if method["trained"]
+    ]
+    found = marks([measured[row][line] for row, line in places], RANKED)
+    best = None
+    for (row, line), own in zip(places, found, strict=True):
+        rows[row][2][line].marks.update(own)
+        if own.get(MAIN) == "best":
+            best = measured[row][line][MAIN]
+    if best is None:
+        return
+    for row, (_, _, lines) in enumerate(rows):
+        for place, line in enumerate(lines):
+            own = measured[row][place].get(MAIN)
+            if own is not None and own is not best:
+                gap = difference(own, best)
+                lines[place] = Line(line.source, line.figures, line.filled, line.marks, gap)
+
+
+def _row(method: dict, cells: list[KeptCell], lines: list[Line], plan: dict) -> Row:
+    failed = [cell for cell in cells if cell.state == "failed"]
+    reasons = dict.fromkeys(cell.reason for cell in failed)
+    text = "; ".join(reasons)
+    if failed and lines:
+        seeds = ", ".join(str(cell.seed) for cell in failed)
+        text = f"seed {seeds} (counted as missing every scan): {text}"
+    notes = dict.fromkeys(note for cell in cells for note in cell.notes)
+    spent = _spent(cells, plan["settings"].get("learning_rate"))
+    return Row(
+        method["name"], method["title"], method["trained"], tuple(lines), text, tuple(notes), spent
+    )
+
+
+def _spent(cells: list[KeptCell], rate: float | None) -> dict:
+    """Ledger values as means over the seeds that finished; stages of the first of them."""
+    ledgers = [cell.ledger for cell in cells if cell.state == "finished"]
+    if not ledgers:
+        return {}
+    means = {}
+    for name, first in ledgers[0].items():
+        if isinstance(first, int | float) and not isinstance(first, bool):
+            values = [ledger.get(name) for ledger in ledgers]
+            means[name] = float(np.mean([v for v in values if isinstance(v, int | float)]))
+    stages = [dict(stage) for stage in ledgers[0].get("stages") or ()]
+    for stage in stages:
+        if rate and isinstance(stage.get("learning_rate"), int | float):
+            stage["learning_rate_multiple"] = round(stage["learning_rate"] / rate, 6)
+    return {**means, "stages": stages, "diagnostics": ledgers[0].get("diagnostics") or {}}
+
+
+def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
+    split, cohort = plan["split"], plan["cohort"]
+    settings = plan["settings"]
+    ledgers = [cell.ledger for cell in finished]
+    facts = [
+        ("cohort", f"{cohort['name']}, {cohort['scans']} scans, {cohort['fingerprint'][:12]}"),
+        (
+            "split",
+            f"{len(split['train'])} training and {len(split['test'])} test scans, {split['hash']}",
+        ),
+        ("budget", f"{plan['budget']} for each method, pretraining included"),
+        ("seeds", ", ".join(str(seed) for seed in plan["seeds"])),
+        (
+            "recipe",
+            f"cells {' x '.join(f'{c:g}' for c in settings['cell_mm'])} mm, width "
+            f"{settings['width']}, batch {settings['batch_size']}, {settings['optimiser']} "
+            f"{settings['learning_rate']:g} {settings['schedule']}, {settings['precision']}",
+        ),
+        ("device", f"{plan['device']}, {counted(plan['threads'], 'thread')}"),
+        ("machine", _together(ledgers, "device_name", "platform")),
+        ("versions", _versions(ledgers, plan)),
+        ("commit", _together(ledgers, "git_commit")),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def _together(ledgers: list[dict], *names: str) -> str:
+    """What the ledgers say; several machines on one board are all named."""
+    found = dict.fromkeys(
+        ", ".join(str(ledger[name]) for name in names if ledger.get(name)) for ledger in ledgers
+    )
+    return " | ".join(text for text in found if text)
+
+
+def _versions(ledgers: list[dict], plan: dict) -> str:
+    versions: dict[str, dict[str, None]] = {"benchmark": {str(plan.get("version")): None}}
+    for ledger in ledgers:
+        entries = {**(ledger.get("versions") or {}), "python": ledger.get("python")}
+        for name, version in entries.items():
+            if version:
+                versions.setdefault(name, {})[str(version)] = None
+    return ", ".join(f"{name} {'/'.join(found)}" for name, found in versions.items())
+
+
+def _notes(plan: dict, finished: list[KeptCell]) -> tuple[str, ...]:
+    notes = dict.fromkeys(plan["cohort"]["notes"])
+    for cell in finished:
+        notes.update(dict.fromkeys(cell.data_notes))
+    if plan["scale"] == "smoke":
+        notes["The smoke scale shows that everything runs; its figures rank nothing."] = None
+    if not paper.tables():
+        notes["The paper's figures (results/paper/tables.csv) were not found: no brackets."] = None
+    return tuple(notes)
+
+
+def _spread(rows: list[tuple], measured: list[list[Measured]]) -> list[tuple[str, str]]:
+    """Best and worst trained segmentation network, with the paired interval of the difference."""
+    found = [
+        (own[0][MAIN].value, method["title"], own[0][MAIN])
+        for (method, _, _), own in zip(rows, measured, strict=True)
+        if method["trained"] and own and MAIN in own[0] and np.isfinite(own[0][MAIN].value)
+    ]
+    if len(found) < 2:
+        return []
+    high, low = max(found, key=lambda f: f[0]), min(found, key=lambda f: f[0])
+    gap: Figure = difference(high[2], low[2])
+    text = (
+        f"F1 whole from {number(low[0])} ({low[1]}) to {number(high[0])} ({high[1]}): difference "
+        f"{number(gap.value)} ({interval(gap)}, paired)"
+    )
+    return [("spread", text)]

@@ -1,0 +1,115 @@
+"""From kept predictions to figures; the only file of the reports that calls the metrics.
+
+Every figure is computed in the same resamples of the test scans for all methods and seeds, so
+that differences between methods are paired: a scan that is hard is hard for both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.metrics import Replicates, paired_difference, replicate, seed_spread
+from benchmark.metrics.summary import as_estimate
+from benchmark.report.board import LOWER_IS_BETTER, Column, Figure
+from benchmark.runs.store import KeptCell
+
+Measured = dict[Column, Replicates]
+
+
+def measure(cells: list[KeptCell], source: str, pattern: KeptCell) -> tuple[Measured, int]:
+    """All figures of one method from one source.
+
+    Parameters
+    ----------
+    cells : list of KeptCell
+        One per seed. A failed one counts as a method that missed every scan.
+    source : {"mask", "head"}
+    pattern : KeptCell
+        Any finished cell of the board: its reference serves failed cells too.
+
+    Returns
+    -------
+    figures : dict
+    filled : int
+        Scans, over all seeds, without a usable prediction.
+    """
+    n = len(pattern.ids)
+    scores = np.stack([_array(getattr(cell, source), (n, 3, 4)) for cell in cells])
+    missing = ~np.isfinite(scores).all(axis=(2, 3))  # (s, n)
+    overlap = None
+    reference_volume = pattern.reference[:, 1]  # (n, 4) mm3
+    candidate_volume = None
+    if source == "mask":
+        overlap = tuple(
+            np.stack([_array(getattr(cell, name), (n, 4)) for cell in cells])
+            for name in ("tp", "fp", "fn")
+        )
+        missing |= ~np.isfinite(np.stack(overlap)).all(axis=(0, 3))
+        # All candidates: those outside the reference of the whole heart, and the reference.
+        candidate_volume = pattern.worst_fp[:, 3] + reference_volume[:, 3]
+    figures = replicate(
+        pattern.reference,
+        scores,
+        overlap,
+        reference_volume=reference_volume,
+        candidate_volume=candidate_volume,
+    )
+    return figures, int(missing.sum())
+
+
+def figures_of(measured: Measured, paper: dict[Column, float]) -> dict[Column, Figure]:
+    """Values with intervals, the spread over seeds and the paper's figures."""
+    spread = seed_spread(measured)
+    figures = {}
+    for column, replicates in measured.items():
+        found = as_estimate(replicates)
+        figures[column] = Figure(
+            found.value, found.low, found.high, found.n, found.note, spread[column],
+            paper.get(column),
+        )
+    return figures
+
+
+def difference(a: Replicates, b: Replicates) -> Figure:
+    """a - b on the same scans, with its paired interval."""
+    found = paired_difference(a, b)
+    return Figure(found.difference, found.low, found.high, found.n, found.note)
+
+
+def marks(lines: list[Measured], columns: tuple[Column, ...]) -> list[dict[Column, str]]:
+    """Best of each column, and those whose paired difference to it may be nothing.
+
+    Parameters
+    ----------
+    lines : list of dict
+        One per line of the board that takes part.
+    columns : tuple of Column
+
+    Returns
+    -------
+    list of dict
+        "best" or "tied" by column, in the order of `lines`.
+    """
+    found: list[dict[Column, str]] = [{} for _ in lines]
+    for column in columns:
+        sign = -1 if column[0] in LOWER_IS_BETTER else 1
+        values = {
+            place: sign * line[column].value
+            for place, line in enumerate(lines)
+            if column in line and np.isfinite(line[column].value)
+        }
+        if len(values) < 2:
+            continue
+        best = max(values, key=values.get)
+        for place in values:
+            if place == best:
+                found[place][column] = "best"
+                continue
+            gap = paired_difference(lines[place][column], lines[best][column])
+            if values[place] == values[best] or gap.low <= 0 <= gap.high:
+                found[place][column] = "tied"
+    return found
+
+
+def _array(values: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    return np.full(shape, np.nan) if values is None else values

@@ -1,0 +1,187 @@
+"""The leaderboard on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.report.board import (
+    TARGETS,
+    Board,
+    Column,
+    Line,
+    Row,
+    interval,
+    number,
+    with_paper,
+)
+from benchmark.report.spent import HEADINGS, spent_cells
+
+OVERLAP: tuple[Column, ...] = (
+    *(("F1", target) for target in TARGETS), ("sensitivity", "whole"), ("PPV", "whole"),
+)
+AGREEMENT: tuple[Column, ...] = (
+    *(("ICC_AS", target) for target in TARGETS),
+    ("ICC_VS", "whole"),
+    ("ICC_MS", "whole"),
+    ("PCC_AS", "whole"),
+    ("kappa", "whole"),
+    ("MAE_AS", "whole"),
+)
+MORE: dict[str, tuple[Column, ...]] = {
+    "Volume score (mm3)": (
+        *(("ICC_VS", t) for t in TARGETS), ("PCC_VS", "whole"), ("MAE_VS", "whole"),
+    ),
+    "Mass score (mg)": (
+        *(("ICC_MS", t) for t in TARGETS), ("PCC_MS", "whole"), ("MAE_MS", "whole"),
+    ),
+    "Means over the 12 scores": (("ICC", "mean"), ("PCC", "mean")),
+    "Sensitivity and PPV": (
+        *(("sensitivity", t) for t in TARGETS[:3]), *(("PPV", t) for t in TARGETS[:3]),
+    ),
+}
+
+
+def print_board(board: Board, console: Console, more: bool = False) -> None:
+    """Print a leaderboard, on narrow terminals without the figures of single arteries.
+
+    Parameters
+    ----------
+    board : Board
+    console : rich.console.Console
+    more : bool
+        Also print volume and mass by artery, and sensitivity and PPV by artery.
+    """
+    tables = {"Segmentation, by volume": OVERLAP, "Scores against the reference": AGREEMENT}
+    tables |= MORE if more else {}
+    shortened = False
+    console.print()
+    console.print(Text(f"{board.title} (suite {board.suite}, scale {board.scale})", style="bold"))
+    for title, columns in tables.items():
+        table = _table(title, columns, board)
+        for fewer in _shorter(columns):
+            if _fits(table, console):
+                break
+            shortened = True
+            table = _table(title, fewer, board)
+        console.print(table)
+    for shown in (range(len(HEADINGS)), (0, 1, 2, 5, 7), (0, 1, 2)):
+        spent = _spent(board, shown)
+        if _fits(spent, console):
+            break
+    console.print(spent)
+    if shortened:
+        console.print("More columns: a wider terminal, or benchmark show --format markdown")
+    for line in footer(board):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _shorter(columns: tuple[Column, ...]) -> list[tuple[Column, ...]]:
+    """Fewer and fewer columns: no volume and mass, no single arteries, then from the right."""
+    agatston = tuple(column for column in columns if column[0] not in ("ICC_VS", "ICC_MS"))
+    whole = tuple(column for column in agatston if column[1] not in TARGETS[:3])
+    last = whole or columns
+    return [agatston or columns, last, *(last[:count] for count in range(len(last) - 1, 0, -1))]
+
+
+def _fits(table: Table, console: Console) -> bool:
+    unbounded = console.options.update(max_width=10_000)
+    return table.__rich_measure__(console, unbounded).maximum <= console.width
+
+
+def footer(board: Board) -> list[str]:
+    """The lines under the tables."""
+    lines = [
+        "95 % interval below each figure; in brackets the paper's, from other scans. "
+        "* best, ~ not told apart from the best (paired over scans).",
+        "AS, VS, MS: Agatston, volume and mass score. "
+        "F1 to best: difference in F1 whole to the best method, paired.",
+    ]
+    width = max((len(name) for name, _ in board.facts), default=0)
+    lines += [f"{name:<{width}}  {text}" for name, text in board.facts]
+    lines += board.notes
+    lines += [f"undefined: {reason}" for reason in board.reasons]
+    for row in board.rows:
+        if row.failed:
+            lines.append(f"failed: {row.title}: {row.failed}")
+        filled = sum(line.filled for line in row.lines)
+        if filled:
+            lines.append(f"{row.title}: {filled} missing predictions took the worst value")
+    for row in board.rows:
+        lines += [f"{row.title}: {note}" for note in row.notes]
+    return lines
+
+
+def heading(column: Column) -> str:
+    """``"F1 LAD"``, ``"ICC AS whole"``."""
+    metric, target = column
+    return f"{metric.replace('_', ' ')} {target}" if metric != "kappa" else "kappa"
+
+
+def _table(title: str, columns: tuple[Column, ...], board: Board) -> Table:
+    difference = title.startswith("Segmentation")
+    table = _frame(title)
+    table.add_column("method", no_wrap=True)
+    table.add_column("from", no_wrap=True)
+    for metric, target in columns:
+        head = f"{metric.replace('_', ' ')}\n{target}"
+        table.add_column(head, justify="right", no_wrap=True)
+    if difference:
+        table.add_column("F1 to\nbest", justify="right", no_wrap=True)
+    for place, row in enumerate(board.rows):
+        lines = [line for line in row.lines if any(c in line.figures for c in columns)]
+        if not row.lines:
+            table.add_row(row.title, Text("failed", style="red"))
+        for count, line in enumerate(lines):
+            cells = [_cell(line, column) for column in columns]
+            if difference:
+                cells.append(_difference(line))
+            table.add_row(_name(row) if count == 0 else "", line.source, *cells)
+        following = board.rows[place + 1 :]
+        if row.trained and following and not following[0].trained:
+            table.add_section()
+    return table
+
+
+def _frame(title: str) -> Table:
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0,
+        pad_edge=False,
+    )
+
+
+def _name(row: Row) -> Text:
+    return Text(row.title + (" (seed failed)" if row.failed else ""))
+
+
+def _cell(line: Line, column: Column) -> Group | str:
+    figure = line.figures.get(column)
+    if figure is None:
+        return ""
+    mark = {"best": "*", "tied": "~"}.get(line.marks.get(column, ""), "")
+    style = "bold" if mark == "*" else ""
+    top = Text(mark + with_paper(figure, column[0]), style=style, justify="right")
+    return Group(top, Text(interval(figure, column[0], "–"), style="dim", justify="right"))
+
+
+def _difference(line: Line) -> Group | str:
+    if line.difference is None:
+        return "best" if line.marks.get(("F1", "whole")) == "best" else ""
+    top = Text(number(line.difference.value), justify="right")
+    return Group(top, Text(interval(line.difference, between="–"), style="dim", justify="right"))
+
+
+def _spent(board: Board, shown: Iterable[int]) -> Table:
+    table = _frame("Spent by each method (mean over seeds)")
+    for index in shown:
+        words = index in (0, len(HEADINGS) - 1)
+        table.add_column(HEADINGS[index], justify="left" if words else "right", no_wrap=True)
+    for row in board.rows:
+        if row.trained:
+            cells = spent_cells(row)
+            table.add_row(*(cells[index] for index in shown))
+    return table

@@ -1,0 +1,99 @@
+"""Find runs again by folder or by suite, and read them without torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.errors import UserError
+from benchmark.runs.store import KeptCell, Store
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run's folder and its plan.
+
+    Attributes
+    ----------
+    folder : Path
+    plan : dict
+        Contents of plan.json.
+    """
+
+    folder: Path
+    plan: dict
+
+    @property
+    def summary(self) -> str:
+        """One line for lists."""
+        board = "leaderboard" if (self.folder / "leaderboard.json").is_file() else "not finished"
+        seeds, methods = len(self.plan["seeds"]), len(self.plan["methods"])
+        return f"{methods} methods, {seeds} seeds, {self.plan['budget']}, {board}"
+
+
+def finished_runs(out: Path) -> list[FinishedRun]:
+    """All runs under `out`, newest first."""
+    paths = [path for path in Path(out).glob("*/*/plan.json") if path.parents[1].name != "cells"]
+    paths.sort(key=_when, reverse=True)
+    return [FinishedRun(path.parent, _read_plan(path)) for path in paths]
+
+
+def find_run(name: str | None, out: Path) -> FinishedRun:
+    """The run in that folder, the newest of that suite, or the newest of all.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    if name is not None and (Path(name) / "plan.json").is_file():
+        return FinishedRun(Path(name), _read_plan(Path(name) / "plan.json"))
+    runs = finished_runs(out)
+    if not runs:
+        raise UserError(f"no runs in {out}; make one with: benchmark run --suite table1")
+    if name is None:
+        return runs[0]
+    chosen = [run for run in runs if name in (run.plan["suite"], run.folder.name)]
+    if not chosen:
+        from benchmark.suites.schema import nearest
+
+        known = dict.fromkeys([run.plan["suite"] for run in runs] + [r.folder.name for r in runs])
+        hint = nearest(name, known)
+        raise UserError(f"no run {name!r} in {out}{hint} (see: benchmark list runs)")
+    return chosen[0]
+
+
+def read_cells(run: FinishedRun) -> tuple[KeptCell, ...]:
+    """The kept cells of a run.
+
+    Raises
+    ------
+    UserError
+        If one is missing, as after an interruption.
+    """
+    store = Store(run.folder.resolve().parents[1])
+    names = [cell["folder"] for cell in run.plan["cells"]]
+    cells = [store.read(name) for name in names]
+    missing = [name for name, cell in zip(names, cells, strict=True) if cell is None]
+    if missing:
+        raise UserError(
+            f"{run.folder}: {len(missing)} of {len(names)} runs are not there ({missing[0]}); "
+            "finish them with the same `benchmark run` command"
+        )
+    return tuple(cells)
+
+
+def _when(path: Path) -> float:
+    board = path.with_name("leaderboard.json")
+    return (board if board.is_file() else path).stat().st_mtime
+
+
+def _read_plan(path: Path) -> dict:
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("suite", "seeds", "methods", "cells", "budget", "split", "cohort"):
+            plan[key]
+        return plan
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a plan of a run ({type(error).__name__}: {error})") from None

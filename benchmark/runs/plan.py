@@ -1,0 +1,153 @@
+"""A plan: every cell (method x seed) of a run with the key under which its result is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmark.errors import UserError
+from benchmark.methods import Method
+
+FORMAT = 1
+"""Version of the layout of plan.json and run.json."""
+
+_HARNESS = ("contract.py", "inference.py", "training", "calcium")
+"""Files that take part in making predictions: a changed line in them makes new runs."""
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """One method with one seed.
+
+    Attributes
+    ----------
+    method : Method
+    seed : int
+    folder : str
+        Name of its folder under ``cells/``: method, seed and the first digits of its key.
+    key : dict
+        All that the result depends on. Equal keys, equal result.
+    broken : str or None
+        Why the method cannot even be loaded; it then goes on the board as failed.
+    """
+
+    method: Method
+    seed: int
+    folder: str
+    key: dict
+    broken: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Name for progress lines."""
+        return f"{self.method.title}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it starts: plain values (written as plan.json) and its cells.
+
+    Attributes
+    ----------
+    values : dict
+        What plan.json holds; `run_name` is a hash of it.
+    cells : tuple of CellPlan
+        In the order in which they run.
+    """
+
+    values: dict
+    cells: tuple[CellPlan, ...]
+
+    @property
+    def run_name(self) -> str:
+        """``<scale>-<cohort>-<8 hex>``: the same command gives the same folder."""
+        settled = {k: v for k, v in self.values.items() if k != "version"}
+        cohort = _slug(self.values["cohort"]["name"])
+        return f"{self.values['scale']}-{cohort}-{_digest(settled)[:8]}"
+
+
+def make_cell(
+    method: Method,
+    seed: int,
+    settings: dict,
+    fingerprint: str,
+    split_hash: str,
+    device: str,
+    threads: int,
+) -> CellPlan:
+    """A cell and its key.
+
+    Parameters
+    ----------
+    method : Method
+    seed : int
+    settings : dict
+        `Settings.as_dict()`. Of its options only the method's own count.
+    fingerprint, split_hash : str
+        Of cohort and split.
+    device : str
+        "cpu" or "cuda".
+    threads : int
+        A device-second of two threads is not that of one, so they are part of the key.
+    """
+    broken = None
+    try:
+        source = method.source()
+    except UserError as error:
+        source, broken = "", str(error)
+    shared = {name: value for name, value in settings.items() if name != "options"}
+    options = {**method.options, **((settings.get("options") or {}).get(method.name) or {})}
+    key = {
+        "method": method.name,
+        "options": options,
+        "source": hashlib.sha256(source.encode()).hexdigest(),
+        "harness": harness_hash(),
+        "settings": shared,
+        "cohort": fingerprint,
+        "split": split_hash,
+        "seed": seed,
+        "torch": torch_version(),
+        "device": device,
+        "threads": threads,
+    }
+    key = json.loads(json.dumps(key))
+    folder = f"{_slug(method.name)}-seed{seed}-{_digest(key)[:12]}"
+    return CellPlan(method, seed, folder, key, broken)
+
+
+@cache
+def harness_hash() -> str:
+    """SHA-256 over the harness's files that take part in making predictions."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for name in _HARNESS:
+        place = root / name
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            if path.is_file():
+                digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+                digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def torch_version() -> str:
+    """Installed version, without importing torch."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        raise UserError("PyTorch is not installed; run: pip install torch") from None
+
+
+def _digest(values: object) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _slug(name: str) -> str:
+    """A name fit for a folder: ``path/to/net.py:Net`` becomes ``net-Net``."""
+    stem, _, cls = name.rpartition(":")
+    text = f"{Path(stem).stem}-{cls}" if stem else name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "unnamed"

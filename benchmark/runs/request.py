@@ -1,0 +1,114 @@
+"""What was asked for on the command line, and what it means: methods, tier, device."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from benchmark.errors import UserError
+from benchmark.methods import Method, find
+from benchmark.suites.schema import SCALES, Scale, Suite, nearest, override
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line.
+
+    Attributes
+    ----------
+    suite : str
+        Name or path of a suite.
+    scale : str or None
+        Tier; None takes quick without a GPU and full with one.
+    methods : tuple of str
+        Empty takes the suite's.
+    changes : tuple of (str, str)
+        Values of the tier to be replaced, ``("budget", "70 s")``; text is read as YAML.
+    seeds, first_seed : int or None, int
+    cohort, data, spacing, cache
+        See `benchmark.runs.sources.open_cohort`.
+    out : Path
+        Folder of all runs.
+    device : "auto", "cpu" or "cuda"
+    threads, workers : int or None
+        Of training, and processes for data.
+    """
+
+    suite: str
+    scale: str | None = None
+    methods: tuple[str, ...] = ()
+    changes: tuple[tuple[str, str], ...] = ()
+    seeds: int | None = None
+    first_seed: int = 0
+    cohort: str | None = None
+    data: Path | None = None
+    spacing: float | None = None
+    cache: Path | None = None
+    out: Path = field(default_factory=lambda: Path("results/runs"))
+    device: str = "auto"
+    threads: int | None = None
+    workers: int | None = None
+
+
+def chosen_methods(suite: Suite, wanted: tuple[str, ...]) -> tuple[Method, ...]:
+    """The methods asked for, or the suite's; those that learn nothing come last.
+
+    Raises
+    ------
+    UserError
+        If a name is unknown.
+    """
+    names = wanted or (*suite.methods, *suite.references)
+    found = [find(name) for name in dict.fromkeys(names)]
+    return tuple(sorted(found, key=lambda method: not method.trained))
+
+
+def chosen_scale(suite: Suite, tier: str, request: Request) -> Scale:
+    """A tier of the suite with the values of ``--set`` and ``--budget`` in it.
+
+    Raises
+    ------
+    UserError
+        If the tier, a key or a value is wrong.
+    """
+    if tier not in SCALES:
+        raise UserError(f"unknown scale {tier!r}{nearest(tier, SCALES)}")
+    if tier not in suite.scales:
+        known = ", ".join(suite.scales)
+        raise UserError(f"suite {suite.name} has no scale {tier!r}; it has {known}")
+    changes = {}
+    for key, text in request.changes:
+        try:
+            changes[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"--set {key}: cannot read the value {text!r}") from None
+    return override(suite.scales[tier], changes) if changes else suite.scales[tier]
+
+
+def chosen_device(wanted: str) -> str:
+    """ "cpu" or "cuda"; imports torch unless the CPU is asked for.
+
+    Raises
+    ------
+    UserError
+        If a GPU is asked for and there is none.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
+    return "cpu"
+
+
+def usable_cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
