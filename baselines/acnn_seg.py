@@ -95,8 +95,12 @@ class ACNNSeg(nn.Module):
         """The label autoencoder, then the segmenter with the encoder frozen."""
         segmenter = [*self.body.parameters(), *self.score.parameters()]
         return [
-            Stage("autoencoder", PRETRAINING_SHARE, self._autoencoder_losses,
-                  list(self.autoencoder.parameters())),
+            Stage(
+                "autoencoder",
+                PRETRAINING_SHARE,
+                self._autoencoder_losses,
+                list(self.autoencoder.parameters()),
+            ),
             Stage("segmentation", 1 - PRETRAINING_SHARE, self._segmentation_losses, segmenter),
         ]
 
@@ -177,11 +181,13 @@ class LabelAutoencoder(nn.Module):
         self.sizes = sizes[-2::-1]
         self.decoder = nn.ModuleList()
         for step in reversed(strides):
-            self.decoder.append(nn.Sequential(
-                nn.ConvTranspose3d(width, width, step, stride=step, bias=False),
-                nn.BatchNorm3d(width),
-                nn.ReLU(inplace=True),
-            ))
+            self.decoder.append(
+                nn.Sequential(
+                    nn.ConvTranspose3d(width, width, step, stride=step, bias=False),
+                    nn.BatchNorm3d(width),
+                    nn.ReLU(inplace=True),
+                )
+            )
         self.last = nn.Conv3d(width, 4 * CLASSES, 3, padding=1)
 
     def code(self, labels: Tensor) -> Tensor:

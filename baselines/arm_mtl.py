@@ -92,8 +92,11 @@ class ARMMTL(nn.Module):
         self.reverse_norm = nn.BatchNorm1d(HIDDEN)
         self.reverse_bias = nn.Parameter(torch.zeros(width * CELLS**2))
         self.discriminator = nn.Sequential(
-            nn.Linear(width * CELLS**2 + SCORE_COUNT, HIDDEN), nn.LeakyReLU(0.2),
-            nn.Linear(HIDDEN, HIDDEN), nn.LeakyReLU(0.2), nn.Linear(HIDDEN, 1),
+            nn.Linear(width * CELLS**2 + SCORE_COUNT, HIDDEN),
+            nn.LeakyReLU(0.2),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.LeakyReLU(0.2),
+            nn.Linear(HIDDEN, 1),
         )
         self._pairs: tuple[Tensor, Tensor] | None = None
         use_channels_last(self.trunk, 2)
@@ -129,8 +132,16 @@ class ARMMTL(nn.Module):
         """One adversarial stage; the discriminator has the opponent's optimiser."""
         rival = list(self.discriminator.parameters())
         own = [p for n, p in self.named_parameters() if not n.startswith("discriminator.")]
-        return [Stage("adversarial", 1.0, self._own_losses, own, opponent_parameters=rival,
-                      opponent_losses=self._opponent_losses)]
+        return [
+            Stage(
+                "adversarial",
+                1.0,
+                self._own_losses,
+                own,
+                opponent_parameters=rival,
+                opponent_losses=self._opponent_losses,
+            )
+        ]
 
     def _own_losses(self, batch: Batch) -> dict[str, Tensor]:
         logits, scored, features = self._maps(batch.image)

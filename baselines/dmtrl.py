@@ -152,6 +152,7 @@ class DMTRL(nn.Module):
 
     def stages(self) -> list[Stage]:
         """Joint training, then LSTM and linear layer alone on kept slice features."""
+
         def joint(batch: Batch) -> dict[str, Tensor]:
             return self.losses(self(batch.image), batch)
 
@@ -160,9 +161,15 @@ class DMTRL(nn.Module):
 
         return [
             Stage("joint", JOINT_SHARE, joint, list(self.parameters())),
-            Stage("relations", 1 - JOINT_SHARE, last,
-                  [*self.along.parameters(), *self.last.parameters()],
-                  learning_rate=0.5, batch_scale=2, keep=self._keep),
+            Stage(
+                "relations",
+                1 - JOINT_SHARE,
+                last,
+                [*self.along.parameters(), *self.last.parameters()],
+                learning_rate=0.5,
+                batch_scale=2,
+                keep=self._keep,
+            ),
         ]
 
     def _keep(self, image: Tensor) -> dict[str, Tensor]:

@@ -69,9 +69,7 @@ class FCN3D(nn.Module):
             self.backbone.append(nn.Sequential(*layers))
             inside = outside
         self.connected = nn.Sequential(conv(3, inside, inside), conv(3, inside, inside, kernel=1))
-        self.scores = nn.ModuleList(
-            nn.Conv3d(width * 2**level, CLASSES, 1) for level in (1, 2, 3)
-        )
+        self.scores = nn.ModuleList(nn.Conv3d(width * 2**level, CLASSES, 1) for level in (1, 2, 3))
         # to the next finer score, and the last one to the cells themselves
         z, y, x = self.strides[0]
         steps = [(z, FOLD * y, FOLD * x), self.strides[1], self.strides[2]]

@@ -139,6 +139,7 @@ class IndicesNet(nn.Module):
 
     def stages(self) -> list[Stage]:
         """Joint training, then the last layers alone on kept features."""
+
         def joint(batch: Batch) -> dict[str, Tensor]:
             return self.losses(self(batch.image), batch)
 
@@ -147,8 +148,15 @@ class IndicesNet(nn.Module):
 
         return [
             Stage("joint", JOINT_SHARE, joint, list(self.parameters())),
-            Stage("regressor", 1 - JOINT_SHARE, last, list(self.head.parameters()),
-                  learning_rate=0.5, batch_scale=2, keep=self._keep),
+            Stage(
+                "regressor",
+                1 - JOINT_SHARE,
+                last,
+                list(self.head.parameters()),
+                learning_rate=0.5,
+                batch_scale=2,
+                keep=self._keep,
+            ),
         ]
 
     def _keep(self, image: Tensor) -> dict[str, Tensor]:

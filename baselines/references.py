@@ -36,8 +36,9 @@ def centroids_mm(example) -> np.ndarray:
 def majority_labels(example) -> np.ndarray:
     """Reference class of each component, (n + 1,): that of most of its labelled voxels."""
     found = example.candidates
-    table = np.bincount(found.component.astype(np.int64) * 4 + found.label,
-                        minlength=4 * (found.count + 1)).reshape(-1, 4)
+    table = np.bincount(
+        found.component.astype(np.int64) * 4 + found.label, minlength=4 * (found.count + 1)
+    ).reshape(-1, 4)
     classes = np.argmax(table[:, 1:], axis=1) + 1
     classes[table[:, 1:].sum(axis=1) == 0] = 0
     return classes.astype(np.uint8)
@@ -81,17 +82,22 @@ class NearestMeanArtery(_HeartRegion):
     """Every candidate in the heart region belongs to the artery whose mean position is nearest."""
 
     outputs = ("mask",)
-    notes = ("no learning: candidates in the same box take the artery whose mean lesion position in"
-             " the training split is nearest",)
+    notes = (
+        "no learning: candidates in the same box take the artery whose mean lesion position in"
+        " the training split is nearest",
+    )
 
     def fit(self, examples: Iterable) -> None:
         """Find the box and the three mean positions; an artery without a lesion is never chosen."""
         super().fit(examples)
-        self.means = np.stack([
-            self.positions[self.classes == artery].mean(axis=0)
-            if (self.classes == artery).any() else np.full(3, np.inf)
-            for artery in (1, 2, 3)
-        ])
+        self.means = np.stack(
+            [
+                self.positions[self.classes == artery].mean(axis=0)
+                if (self.classes == artery).any()
+                else np.full(3, np.inf)
+                for artery in (1, 2, 3)
+            ]
+        )
 
     def classify(self, example) -> np.ndarray:
         """Class of each component, (n + 1,), uint8."""

@@ -71,10 +71,12 @@ class ResNet3D(nn.Module):
                 shortcut = nn.Sequential(
                     nn.Conv3d(inside, outside, 1, stride=step, bias=False), nn.BatchNorm3d(outside)
                 )
-            self.scales.append(nn.Sequential(
-                BasicBlock(inside, outside, Conv3DSimple, step, shortcut),
-                BasicBlock(outside, outside, Conv3DSimple),
-            ))
+            self.scales.append(
+                nn.Sequential(
+                    BasicBlock(inside, outside, Conv3DSimple, step, shortcut),
+                    BasicBlock(outside, outside, Conv3DSimple),
+                )
+            )
             self.laterals.append(nn.Conv3d(outside, width, 1))
             inside = outside
         self.smooth = conv(3, width, width)

@@ -88,10 +88,16 @@ class SSLLN(nn.Module):
             self.sides.append(conv(2, outside, side))
             if level:
                 step = 2**level
-                self.enlarge.append(nn.ConvTranspose2d(
-                    side, side, 2 * step - 1, stride=step, padding=step // 2, output_padding=1
-                    if step == 2 else 0,
-                ))
+                self.enlarge.append(
+                    nn.ConvTranspose2d(
+                        side,
+                        side,
+                        2 * step - 1,
+                        stride=step,
+                        padding=step // 2,
+                        output_padding=1 if step == 2 else 0,
+                    )
+                )
             inside = outside
         self.joint = nn.Sequential(
             conv(2, (2 * scales + 2) * width, 4 * width, kernel=1),
@@ -162,8 +168,9 @@ def landmark_maps(target: Tensor, sigma: float = LANDMARK_SIGMA) -> Tensor:
     Tensor, (B, 3, Z, Y, X)
         0 to 1; all zero for an artery without lesions.
     """
-    mine = (target[:, None] == torch.arange(1, ARTERIES + 1, device=target.device)
-            .view(1, -1, 1, 1, 1)).float()
+    mine = (
+        target[:, None] == torch.arange(1, ARTERIES + 1, device=target.device).view(1, -1, 1, 1, 1)
+    ).float()
     count = mine.sum(dim=(2, 3, 4))
     heat = None
     for axis in range(3):

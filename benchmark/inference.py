@@ -34,12 +34,14 @@ def vote(probabilities: np.ndarray, candidates: Candidates) -> np.ndarray:
     inside = candidates.cell >= 0
     if not inside.any():
         return classes
-    table = np.log(np.maximum(probabilities.reshape(4, -1).astype(np.float64), SMALLEST_PROBABILITY))
+    table = np.log(
+        np.maximum(probabilities.reshape(4, -1).astype(np.float64), SMALLEST_PROBABILITY)
+    )
     component = candidates.component[inside]
     cell = candidates.cell[inside]
-    votes = np.stack([
-        np.bincount(component, weights=table[c, cell], minlength=count + 1) for c in range(4)
-    ])
+    votes = np.stack(
+        [np.bincount(component, weights=table[c, cell], minlength=count + 1) for c in range(4)]
+    )
     seen = np.bincount(component, minlength=count + 1) > 0
     usable = seen & np.isfinite(votes).all(axis=0)
     classes[usable] = np.argmax(votes[:, usable], axis=0)
@@ -47,7 +49,9 @@ def vote(probabilities: np.ndarray, candidates: Candidates) -> np.ndarray:
     return classes
 
 
-def dense_labels(classes: np.ndarray, candidates: Candidates, shape: tuple[int, int, int]) -> np.ndarray:
+def dense_labels(
+    classes: np.ndarray, candidates: Candidates, shape: tuple[int, int, int]
+) -> np.ndarray:
     """Labels (z, y, x), uint8, on the scan's own grid from the class of each component."""
     labels = np.zeros(int(np.prod(shape)), np.uint8)
     labels[candidates.voxel] = classes[candidates.component]
@@ -60,7 +64,9 @@ def overlap(classes: np.ndarray, candidates: Candidates, voxel_mm3: float) -> np
     Whole counts a voxel as a hit if it is coronary in both, whatever the artery.
     """
     predicted = classes[candidates.component]
-    table = np.bincount(candidates.label.astype(np.int64) * 4 + predicted, minlength=16).reshape(4, 4)
+    table = np.bincount(candidates.label.astype(np.int64) * 4 + predicted, minlength=16).reshape(
+        4, 4
+    )
     out = np.empty((3, 4))
     for artery in (1, 2, 3):
         hit = table[artery, artery]
@@ -71,7 +77,7 @@ def overlap(classes: np.ndarray, candidates: Candidates, voxel_mm3: float) -> np
 
 
 def worst_false_positives(candidates: Candidates, voxel_mm3: float) -> np.ndarray:
-    """What a failure on this scan costs: the volume (4,) of all candidates outside the reference."""
+    """What a failure on this scan costs: volume (4,) of all candidates outside the reference."""
     total = len(candidates.label)
     counts = [total - np.count_nonzero(candidates.label == a) for a in (1, 2, 3)]
     counts.append(total - np.count_nonzero(candidates.label))

@@ -101,15 +101,23 @@ _ALL = (
     Method("resnet3d", "3D ResNet", "baselines.resnet3d:ResNet3D", ("mask",), "3D ResNet"),
     Method("acnn-seg", "ACNN-Seg", "baselines.acnn_seg:ACNNSeg", ("mask",), "ACNN-Seg"),
     Method("sslln", "SSLLN", "baselines.sslln:SSLLN", ("mask",), "SSLLN"),
-    Method("indices-net", "Indices-Net", "baselines.indices_net:IndicesNet", ("head",), "Indices-Net"),
+    Method(
+        "indices-net", "Indices-Net", "baselines.indices_net:IndicesNet", ("head",), "Indices-Net"
+    ),
     Method("dmtrl", "DMTRL", "baselines.dmtrl:DMTRL", ("head",), "DMTRL"),
     Method("arm-mtl", "ARM-MTL", "baselines.arm_mtl:ARMMTL", _BOTH, "ARM-MTL"),
     Method(
-        "all-lad", "every candidate is LAD", "baselines.references:EveryCandidateIsLAD", ("mask",),
+        "all-lad",
+        "every candidate is LAD",
+        "baselines.references:EveryCandidateIsLAD",
+        ("mask",),
         trained=False,
     ),
     Method(
-        "nearest-artery", "nearest mean artery", "baselines.references:NearestMeanArtery", ("mask",),
+        "nearest-artery",
+        "nearest mean artery",
+        "baselines.references:NearestMeanArtery",
+        ("mask",),
         trained=False,
     ),
 )

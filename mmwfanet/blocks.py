@@ -1,4 +1,4 @@
-"""Building blocks of the encoders: convolution with normalisation, residual block, pyramid pooling."""
+"""Building blocks of the encoders: convolution, residual block, pyramid pooling, fusion."""
 
 from __future__ import annotations
 
@@ -10,11 +10,24 @@ from torch import Tensor, nn
 class ConvNormReLU(nn.Sequential):
     """3 x 3 (or ``kernel``) convolution, batch norm, ReLU on (N, C, H, W); the size is kept."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1,
-                 dilation: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+    ) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel, stride, dilation * (kernel // 2), dilation,
-                      bias=False),
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel,
+                stride,
+                dilation * (kernel // 2),
+                dilation,
+                bias=False,
+            ),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
@@ -35,7 +48,9 @@ class ResidualBlock(nn.Module):
         Of both convolutions ("all vanilla convolutions in the last residual block").
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1
+    ) -> None:
         super().__init__()
         self.first = ConvNormReLU(in_channels, out_channels, stride=stride, dilation=dilation)
         self.second = nn.Sequential(

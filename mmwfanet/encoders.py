@@ -91,7 +91,9 @@ def to_slices(volume: Tensor, view: str) -> Tensor:
     Tensor
         (B * Z, C, Y, X), (B * Y, C, Z, X) or (B * X, C, Z, Y).
     """
-    order = {"axial": (0, 2, 1, 3, 4), "coronal": (0, 3, 1, 2, 4), "sagittal": (0, 4, 1, 2, 3)}[view]
+    order = {"axial": (0, 2, 1, 3, 4), "coronal": (0, 3, 1, 2, 4), "sagittal": (0, 4, 1, 2, 3)}[
+        view
+    ]
     moved = volume.permute(order)
     # channels last: what oneDNN and cuDNN run fastest
     return moved.reshape(-1, *moved.shape[2:]).contiguous(memory_format=torch.channels_last)
@@ -100,5 +102,7 @@ def to_slices(volume: Tensor, view: str) -> Tensor:
 def from_slices(slices: Tensor, view: str, batch: int) -> Tensor:
     """The inverse of :func:`to_slices`: (B, C, Z, Y, X)."""
     moved = slices.reshape(batch, -1, *slices.shape[1:])
-    order = {"axial": (0, 2, 1, 3, 4), "coronal": (0, 2, 3, 1, 4), "sagittal": (0, 2, 3, 4, 1)}[view]
+    order = {"axial": (0, 2, 1, 3, 4), "coronal": (0, 2, 3, 1, 4), "sagittal": (0, 2, 3, 4, 1)}[
+        view
+    ]
     return moved.permute(order)

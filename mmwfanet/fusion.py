@@ -1,4 +1,4 @@
-"""How the features of the three views become one: the paper's gate, and what it is compared with."""
+"""How the features of three views become one: the paper's gate, and what it is compared with."""
 
 from __future__ import annotations
 

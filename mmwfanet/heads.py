@@ -80,8 +80,15 @@ class ScoreHead(nn.Module):
 
     hidden = 128
 
-    def __init__(self, channels: int, slice_size: tuple[int, int], form: str = "score-space",
-                 pooled: int = 5, dropout: float = 0.0, scale: float = 20.0) -> None:
+    def __init__(
+        self,
+        channels: int,
+        slice_size: tuple[int, int],
+        form: str = "score-space",
+        pooled: int = 5,
+        dropout: float = 0.0,
+        scale: float = 20.0,
+    ) -> None:
         super().__init__()
         if form not in ("score-space", "as-printed"):
             raise ValueError(f"form must be 'score-space' or 'as-printed', not {form!r}")
@@ -98,7 +105,7 @@ class ScoreHead(nn.Module):
             nn.init.constant_(self.second.bias, -3.0)
 
     def gather(self, features: Tensor) -> Tensor:
-        """What the fully connected layers see of each slice: (B, C, Z, Y, X) -> (B, Z, C * cells)."""
+        """What the layers see of each slice: (B, C, Z, Y, X) -> (B, Z, C * cells)."""
         batch, _, slices = features.shape[:3]
         x = to_slices(features, "axial")
         if self.pooled:

@@ -1,4 +1,4 @@
-"""The objective, eqs. 4 to 6: generalised Dice, absolute error of the log scores, two regularisers."""
+"""The objective, eqs. 4 to 6: generalised Dice and the two regularisers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 ARTERIES = 3
 
 
-def generalised_dice(logits: Tensor, target: Tensor, mask: Tensor, weighting: str = "sudre") -> Tensor:
+def generalised_dice(
+    logits: Tensor, target: Tensor, mask: Tensor, weighting: str = "sudre"
+) -> Tensor:
     """One minus the generalised Dice index over the masked cells of the whole batch.
 
     The paper cites Liu (2010) for the index; its name stands for Sudre et al. (2017) elsewhere.
@@ -51,7 +53,10 @@ def generalised_dice(logits: Tensor, target: Tensor, mask: Tensor, weighting: st
 def intra_task(modules: Iterable[nn.Module]) -> Tensor:
     """R_intra, eq. 4: squared L2 norm of the weights of both heads."""
     return sum(
-        p.square().sum() for module in modules for n, p in module.named_parameters() if "bias" not in n
+        p.square().sum()
+        for module in modules
+        for n, p in module.named_parameters()
+        if "bias" not in n
     )
 
 
@@ -61,8 +66,9 @@ def soft_counts(logits: Tensor, mask: Tensor) -> Tensor:
     return (share * mask.unsqueeze(1)).sum(dim=(2, 3, 4))
 
 
-def inter_task(counts: Tensor, scores: Tensor, form: str = "differentiable",
-               sharpness: float = 2.0) -> Tensor:
+def inter_task(
+    counts: Tensor, scores: Tensor, form: str = "differentiable", sharpness: float = 2.0
+) -> Tensor:
     """R_inter, eq. 5: scores must agree with the segmentation.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -45,8 +44,8 @@ class MMWFAnet(nn.Module):
     """MMWFAnet of Zhang et al., "Multi-task learning with Multi-view Weighted Fusion Attention for
     artery-specific calcification analysis", Information Fusion.
 
-    A stem in the axial plane; its output cut into axial, coronal and sagittal slices; one 2D encoder
-    a view; the coronal and sagittal features gate the axial ones (eqs. 1 to 3); a segmentation head
+    A stem in the axial plane; its output cut into axial, coronal and sagittal slices; one 2D
+    encoder a view; the coronal and sagittal features gate the axial ones (eqs. 1 to 3); a segmentation head
     and a score head on the shared features, tied by R_inter (eqs. 4 to 6).
 
     Parameters
@@ -84,34 +83,49 @@ class MMWFAnet(nn.Module):
 
     outputs = ("mask", "head")
     notes = (
-        "channel numbers double from the tier's width (the paper's stand only in its figure 3)",
-        "quick and full tiers: the stem reduces 2-fold, not 4-fold, since the training grid has"
-        " already pooled the scan",
-        "generalised Dice counts candidate cells alone, beside a cross entropy of weight 1: alone it"
-        " trains slower (options dice, cross_entropy)",
-        "score head in score space (pooled grid, batch norm, softplus a slice, log1p of the sum); the"
-        " printed form, sum of slices compared with ln(y+1), is head_form='as-printed'",
-        "R_inter in a differentiable form; the printed first term rewards what the text penalises and"
-        " has no gradient (inter='as-printed')",
-        "the last part of the budget goes to steps of the score head on kept features (head_share)",
-        "omega_1, omega_2 and lambda_2 are not in the paper's text",
+        "channels double from the tier's width: the paper's numbers stand only in its figure 3",
+        "below the paper tier the stem reduces 2-fold, not 4-fold: the grid has pooled already",
+        "generalised Dice on candidate cells, beside a cross entropy (option cross_entropy)",
+        "score head in score space; the printed form is head_form='as-printed'",
+        "R_inter in a differentiable form; as printed it rewards what the text penalises (inter)",
+        "last quarter of the budget: score head on kept features (head_share)",
+        "omega_1 = 1, omega_2 = 0.3, lambda_2 = 0.01 are ours: the text prints none of them",
     )
 
-    def __init__(self, grid: tuple[int, int, int], in_channels: int, width: int,
-                 fusion: str = "weighted", heads: tuple[str, ...] = ("mask", "head"),
-                 stem_stride: int = 2, dilation: int = 2, head_form: str = "score-space",
-                 head_pooled: int = 5, dropout: float = 0.0, dice: str = "sudre",
-                 cross_entropy: float = 1.0, omega_seg: float = 1.0, omega_qua: float = 0.3,
-                 lambda_intra: float = 1e-4, lambda_inter: float = 1e-2,
-                 inter: str = "differentiable", head_share: float = 0.25) -> None:
+    def __init__(
+        self,
+        grid: tuple[int, int, int],
+        in_channels: int,
+        width: int,
+        fusion: str = "weighted",
+        heads: tuple[str, ...] = ("mask", "head"),
+        stem_stride: int = 2,
+        dilation: int = 2,
+        head_form: str = "score-space",
+        head_pooled: int = 5,
+        dropout: float = 0.0,
+        dice: str = "sudre",
+        cross_entropy: float = 1.0,
+        omega_seg: float = 1.0,
+        omega_qua: float = 0.3,
+        lambda_intra: float = 1e-4,
+        lambda_inter: float = 1e-2,
+        inter: str = "differentiable",
+        head_share: float = 0.25,
+    ) -> None:
         super().__init__()
         if fusion not in FUSIONS:
             raise ValueError(f"fusion must be one of {', '.join(FUSIONS)}, not {fusion!r}")
         self.outputs = tuple(heads)
         self.options = {
-            "dice": dice, "cross_entropy": cross_entropy, "omega_seg": omega_seg,
-            "omega_qua": omega_qua, "lambda_intra": lambda_intra, "lambda_inter": lambda_inter,
-            "inter": inter, "head_share": head_share,
+            "dice": dice,
+            "cross_entropy": cross_entropy,
+            "omega_seg": omega_seg,
+            "omega_qua": omega_qua,
+            "lambda_intra": lambda_intra,
+            "lambda_inter": lambda_inter,
+            "inter": inter,
+            "head_share": head_share,
         }
         self.stem = Stem(in_channels, width, stem_stride)
         self.fusion = FUSIONS[fusion]()
@@ -126,7 +140,7 @@ class MMWFAnet(nn.Module):
             self.quantification = ScoreHead(width, plane, head_form, head_pooled, dropout)
 
     def shared(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Shared features (B, width, Z, y, x) and the stem's map before pooling (B * Z, width, ., .)."""
+        """Shared features (B, width, Z, y, x); the stem's map before pooling (B * Z, width, ., .)."""
         batch = image.shape[0]
         before, after = self.stem(to_slices(image, "axial"))
         volume = from_slices(after, "axial", batch)  # (B, width, Z, y, x)
@@ -163,7 +177,9 @@ class MMWFAnet(nn.Module):
         terms["intra-task"] = o["lambda_intra"] * intra_task(heads)
         if "logits" in output and "scores" in output and o["lambda_inter"]:
             counts = soft_counts(output["logits"], batch.candidate)
-            terms["inter-task"] = o["lambda_inter"] * inter_task(counts, output["scores"], o["inter"])
+            terms["inter-task"] = o["lambda_inter"] * inter_task(
+                counts, output["scores"], o["inter"]
+            )
         return terms
 
     def stages(self) -> list[Stage]:
@@ -173,17 +189,23 @@ class MMWFAnet(nn.Module):
             share = 0.0  # the trunk learns from the scores alone: keep it learning
         stages = [Stage("joint", 1 - share, self._joint_losses, list(self.parameters()))]
         if share:
-            stages.append(Stage(
-                "score head", share, self._head_losses, list(self.quantification.parameters()),
-                batch_scale=2, keep=self._keep,
-            ))
+            stages.append(
+                Stage(
+                    "score head",
+                    share,
+                    self._head_losses,
+                    list(self.quantification.parameters()),
+                    batch_scale=2,
+                    keep=self._keep,
+                )
+            )
         return stages
 
     def _joint_losses(self, batch: Batch) -> dict[str, Tensor]:
         return self.losses(self(batch.image), batch)
 
     def _keep(self, image: Tensor) -> dict[str, Tensor]:
-        shared, before = self.shared(image)
+        shared, _ = self.shared(image)
         return {"gathered": self.quantification.gather(shared)}
 
     def _head_losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -15,15 +15,21 @@ def _cohort_options(command):
 
     @click.option("--cohort", default="phantom", show_default=True, help="Name.")
     @click.option(
-        "--data", type=click.Path(path_type=Path), metavar="FOLDER",
+        "--data",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
         help="Scans of your own: images/ and labels/ with equal file names.",
     )
     @click.option(
-        "--spacing", type=click.FloatRange(0.1, 5), metavar="MM",
+        "--spacing",
+        type=click.FloatRange(0.1, 5),
+        metavar="MM",
         help="In-plane voxel of the phantom.",
     )
     @click.option(
-        "--cache", type=click.Path(path_type=Path), metavar="FOLDER",
+        "--cache",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
         help="Where made scans are kept.",
     )
     @click.option("--train", type=click.IntRange(1), help="Only so many training scans.")
@@ -66,7 +72,9 @@ def check(cohort, data, spacing, cache, train, test, workers) -> None:
 @data.command()
 @_cohort_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FOLDER",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
     help="For the figures.  [default: results/data/COHORT]",
 )
 def describe(cohort, data, spacing, cache, train, test, workers, out) -> None:

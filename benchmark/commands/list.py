@@ -14,8 +14,12 @@ KINDS = ("suites", "methods", "cohorts", "metrics", "runs")
 @click.command("list")
 @click.argument("what", required=False, metavar=f"[{'|'.join(KINDS)}]")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results/runs"), show_default=True,
-    metavar="FOLDER", help="Where runs are kept.",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results/runs"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where runs are kept.",
 )
 def list_command(what: str | None, out: Path) -> None:
     """List suites, methods, cohorts, metrics or finished runs; without a word, all but runs."""

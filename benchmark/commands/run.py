@@ -9,9 +9,7 @@ import click
 
 @click.command()
 @click.option("--suite", required=True, help="Name (see: benchmark list suites) or a .yaml file.")
-@click.option(
-    "--scale", help="smoke, quick, full or paper.  [default: quick, with a GPU full]"
-)
+@click.option("--scale", help="smoke, quick, full or paper.  [default: quick, with a GPU full]")
 @click.option(
     "--methods", multiple=True, metavar="A,B", help="These alone; path/to/net.py:Net is one too."
 )
@@ -20,15 +18,21 @@ import click
 @click.option("--seed", "first_seed", type=int, default=0, show_default=True, help="First seed.")
 @click.option("--cohort", help="Name (see: benchmark list cohorts).  [default: the suite's]")
 @click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FOLDER",
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
     help="Scans of your own: images/ and labels/ with equal file names.",
 )
 @click.option(
     "--spacing", type=click.FloatRange(0.1, 5), metavar="MM", help="In-plane voxel of the phantom."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results/runs"), show_default=True,
-    metavar="FOLDER", help="Where runs are kept.",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results/runs"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where runs are kept.",
 )
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True

@@ -13,30 +13,50 @@ from benchmark.errors import UserError
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("labels", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", type=click.Choice(["terminal", "markdown", "csv", "json"]),
-    default="terminal", show_default=True,
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "markdown", "csv", "json"]),
+    default="terminal",
+    show_default=True,
 )
 @click.option("--threshold", type=float, default=130.0, show_default=True, help="HU.")
 @click.option("--inclusive", is_flag=True, help="Count voxels at the threshold too.")
 @click.option(
-    "--connectivity", "in_plane_connectivity", type=click.Choice(["8", "4"]), default="8",
-    show_default=True, help="Of voxels in a slice, for the lesions of the Agatston score.",
+    "--connectivity",
+    "in_plane_connectivity",
+    type=click.Choice(["8", "4"]),
+    default="8",
+    show_default=True,
+    help="Of voxels in a slice, for the lesions of the Agatston score.",
 )
 @click.option(
-    "--min-area", "min_area_mm2", type=float, default=0.0, show_default=True,
+    "--min-area",
+    "min_area_mm2",
+    type=float,
+    default=0.0,
+    show_default=True,
     help="mm2 below which a slice's lesion does not count.",
 )
 @click.option(
-    "--thickness-correction/--no-thickness-correction", default=True, show_default=True,
+    "--thickness-correction/--no-thickness-correction",
+    default=True,
+    show_default=True,
     help="Scale Agatston by slice spacing / reference thickness.",
 )
 @click.option("--reference-thickness", type=float, default=3.0, show_default=True, help="mm.")
 @click.option(
-    "--whole", type=click.Choice(["sum", "union"]), default="sum", show_default=True,
+    "--whole",
+    type=click.Choice(["sum", "union"]),
+    default="sum",
+    show_default=True,
     help="Whole heart: sum of the arteries, or all coronary calcium as one mask.",
 )
 @click.option(
-    "--calibration", "mass_calibration", type=float, default=0.00078, show_default=True,
+    "--calibration",
+    "mass_calibration",
+    type=float,
+    default=0.00078,
+    show_default=True,
     help="mg of calcium hydroxyapatite per mm3 and HU.",
 )
 def score(image: Path, labels: Path, form: str, in_plane_connectivity: str, **options) -> None:

@@ -10,13 +10,20 @@ import click
 @click.command()
 @click.argument("run", required=False)
 @click.option(
-    "--format", "form", type=click.Choice(["terminal", "markdown", "csv", "json"]),
-    default="terminal", show_default=True,
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "markdown", "csv", "json"]),
+    default="terminal",
+    show_default=True,
 )
 @click.option("--metrics", is_flag=True, help="Also volume, mass, sensitivity and PPV by artery.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results/runs"), show_default=True,
-    metavar="FOLDER", help="Where runs are kept.",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results/runs"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where runs are kept.",
 )
 def show(run: str | None, form: str, metrics: bool, out: Path) -> None:
     """Print a finished leaderboard again, made anew from the kept predictions.

@@ -50,9 +50,7 @@ def as_csv(board: Board) -> str:
     """Long form: one line a method, source, metric and target."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        "method source metric target value low high seed_sd n note paper".split()
-    )
+    writer.writerow("method source metric target value low high seed_sd n note paper".split())
     for row in board.rows:
         if not row.lines:
             writer.writerow([row.name, *[""] * 8, f"failed: {row.failed}", ""])
@@ -60,8 +58,16 @@ def as_csv(board: Board) -> str:
             for (metric, target), figure in line.figures.items():
                 values = (figure.value, figure.low, figure.high, figure.seed_sd)
                 writer.writerow(
-                    [row.name, line.source, metric, target, *map(_plain, values), figure.n,
-                     figure.note, _plain(figure.paper)]
+                    [
+                        row.name,
+                        line.source,
+                        metric,
+                        target,
+                        *map(_plain, values),
+                        figure.n,
+                        figure.note,
+                        _plain(figure.paper),
+                    ]
                 )
     return out.getvalue()
 
@@ -83,7 +89,9 @@ def as_markdown(board: Board) -> str:
     """Readable tables with intervals and the paper's figures."""
     parts = [f"# {board.title}", f"Suite {board.suite}, scale {board.scale}."]
     tables = {
-        "Segmentation, by volume": OVERLAP, "Scores against the reference": AGREEMENT, **MORE,
+        "Segmentation, by volume": OVERLAP,
+        "Scores against the reference": AGREEMENT,
+        **MORE,
     }
     for title, columns in tables.items():
         parts += [f"## {title}", _markdown_table(board, columns, title.startswith("Segmentation"))]
@@ -178,7 +186,8 @@ def _json_row(row: Row) -> dict:
                 "difference_F1_whole": _json_figure(line.difference),
                 "figures": {
                     f"{metric} {target}": {
-                        **_json_figure(figure), "mark": line.marks.get((metric, target), ""),
+                        **_json_figure(figure),
+                        "mark": line.marks.get((metric, target), ""),
                     }
                     for (metric, target), figure in line.figures.items()
                 },

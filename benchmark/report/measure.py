@@ -64,7 +64,12 @@ def figures_of(measured: Measured, paper: dict[Column, float]) -> dict[Column, F
     for column, replicates in measured.items():
         found = as_estimate(replicates)
         figures[column] = Figure(
-            found.value, found.low, found.high, found.n, found.note, spread[column],
+            found.value,
+            found.low,
+            found.high,
+            found.n,
+            found.note,
+            spread[column],
             paper.get(column),
         )
     return figures

@@ -5,8 +5,17 @@ from __future__ import annotations
 from benchmark.report.board import Row
 
 HEADINGS = (
-    "method", "device-seconds", "steps", "samples", "TFLOP", "parameters", "GFLOP/step",
-    "ms/step", "peak MB", "wall s", "stages (share x learning rate)",
+    "method",
+    "device-seconds",
+    "steps",
+    "samples",
+    "TFLOP",
+    "parameters",
+    "GFLOP/step",
+    "ms/step",
+    "peak MB",
+    "wall s",
+    "stages (share x learning rate)",
 )
 
 

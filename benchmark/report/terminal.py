@@ -22,7 +22,9 @@ from benchmark.report.board import (
 from benchmark.report.spent import HEADINGS, spent_cells
 
 OVERLAP: tuple[Column, ...] = (
-    *(("F1", target) for target in TARGETS), ("sensitivity", "whole"), ("PPV", "whole"),
+    *(("F1", target) for target in TARGETS),
+    ("sensitivity", "whole"),
+    ("PPV", "whole"),
 )
 AGREEMENT: tuple[Column, ...] = (
     *(("ICC_AS", target) for target in TARGETS),
@@ -34,14 +36,19 @@ AGREEMENT: tuple[Column, ...] = (
 )
 MORE: dict[str, tuple[Column, ...]] = {
     "Volume score (mm3)": (
-        *(("ICC_VS", t) for t in TARGETS), ("PCC_VS", "whole"), ("MAE_VS", "whole"),
+        *(("ICC_VS", t) for t in TARGETS),
+        ("PCC_VS", "whole"),
+        ("MAE_VS", "whole"),
     ),
     "Mass score (mg)": (
-        *(("ICC_MS", t) for t in TARGETS), ("PCC_MS", "whole"), ("MAE_MS", "whole"),
+        *(("ICC_MS", t) for t in TARGETS),
+        ("PCC_MS", "whole"),
+        ("MAE_MS", "whole"),
     ),
     "Means over the 12 scores": (("ICC", "mean"), ("PCC", "mean")),
     "Sensitivity and PPV": (
-        *(("sensitivity", t) for t in TARGETS[:3]), *(("PPV", t) for t in TARGETS[:3]),
+        *(("sensitivity", t) for t in TARGETS[:3]),
+        *(("PPV", t) for t in TARGETS[:3]),
     ),
 }
 
@@ -149,7 +156,11 @@ def _table(title: str, columns: tuple[Column, ...], board: Board) -> Table:
 
 def _frame(title: str) -> Table:
     return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=0,
         pad_edge=False,
     )
 

@@ -159,5 +159,3 @@ def _fault(scan, agatston: float) -> str:
     if not np.isclose(found, agatston, rtol=1e-5, atol=0.01):
         return f"Agatston {found:.2f}, but its record says {agatston:.2f}"
     return ""
-
-

@@ -100,13 +100,22 @@ def _check_outputs(method: Method, output: dict, batch: int, grid: tuple[int, in
     for kind in method.outputs:
         name, shape = wanted[kind]
         if not isinstance(output, dict) or name not in output:
-            raise CellFailed(f"forward gives no {name!r}, which outputs = {method.outputs} promises")
+            raise CellFailed(
+                f"forward gives no {name!r}, which outputs = {method.outputs} promises"
+            )
         if tuple(output[name].shape) != shape:
             raise CellFailed(f"{name!r} has shape {tuple(output[name].shape)}, not {shape}")
 
 
-def run_cell(method: Method, prepared: Prepared, settings: Settings, seed: int, device: str = "auto",
-             threads: int = 1, on_progress: Report | None = None) -> CellResult:
+def run_cell(
+    method: Method,
+    prepared: Prepared,
+    settings: Settings,
+    seed: int,
+    device: str = "auto",
+    threads: int = 1,
+    on_progress: Report | None = None,
+) -> CellResult:
     """Train one method and predict every test scan.
 
     Parameters
@@ -128,8 +137,13 @@ def run_cell(method: Method, prepared: Prepared, settings: Settings, seed: int, 
         If the network fails in a way that is its own: the message is one line for the board.
     """
     result = CellResult(
-        method.name, seed, prepared.test_ids, prepared.reference,
-        np.stack([inference.worst_false_positives(e.candidates, e.voxel_mm3) for e in prepared.test]),
+        method.name,
+        seed,
+        prepared.test_ids,
+        prepared.reference,
+        np.stack(
+            [inference.worst_false_positives(e.candidates, e.voxel_mm3) for e in prepared.test]
+        ),
     )
     if not method.trained:
         return _run_reference(method, prepared, result)
@@ -141,26 +155,35 @@ def run_cell(method: Method, prepared: Prepared, settings: Settings, seed: int, 
     model = build(method, prepared, settings).to(where)
     if where.type == "cuda":
         model = model.to(memory_format=torch.preserve_format)
-    trainer = Trainer(model, TrainingSet.of(prepared.train), settings, seed, where, threads, on_progress)
+    trainer = Trainer(
+        model, TrainingSet.of(prepared.train), settings, seed, where, threads, on_progress
+    )
     try:
         with torch.no_grad():
             model.eval()
-            _check_outputs(method, model(trainer.data.take(np.array([0])).image.to(where)), 1,
-                           prepared.grid.shape)
+            _check_outputs(
+                method,
+                model(trainer.data.take(np.array([0])).image.to(where)),
+                1,
+                prepared.grid.shape,
+            )
         trainer.run()
         trained = time.perf_counter()
         predict(model, method, prepared.test, settings, where, result)
     except (CellFailed, KeyboardInterrupt):
         raise
     except Exception as error:
-        raise CellFailed(f"{type(error).__name__}: {_first_line(error)}", traceback.format_exc()) from error
+        raise CellFailed(
+            f"{type(error).__name__}: {_first_line(error)}", traceback.format_exc()
+        ) from error
     spent = trainer.spending.as_dict()
     steps = max(1, spent["steps"])
     result.ledger = {
         **spent,
         "budget": settings.budget,
         "step_seconds": round(spent["device_seconds"] / steps, 4),
-        "flops_per_step": trainer.stage_ledger[0]["flops_per_step"] if len(trainer.stage_ledger) == 1
+        "flops_per_step": trainer.stage_ledger[0]["flops_per_step"]
+        if len(trainer.stage_ledger) == 1
         else max(stage["flops_per_step"] for stage in trainer.stage_ledger),
         "stages": trainer.stage_ledger,
         "data_seconds": round(trainer.data_seconds, 3),
@@ -176,13 +199,21 @@ def run_cell(method: Method, prepared: Prepared, settings: Settings, seed: int, 
         result.ledger["diagnostics"] = {name: float(value) for name, value in diagnostics.items()}
     result.curve = trainer.curve
     result.notes = tuple(getattr(model, "notes", ()))
-    result.state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    result.state = {
+        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+    }
     return result
 
 
-def predict(model: nn.Module, method: Method, test: tuple[Example, ...], settings: Settings,
-            device: torch.device, result: CellResult,
-            progress: Callable[[int, int], None] | None = None) -> None:
+def predict(
+    model: nn.Module,
+    method: Method,
+    test: tuple[Example, ...],
+    settings: Settings,
+    device: torch.device,
+    result: CellResult,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     """Fill a result's predictions: labels by component vote, and scores from mask and head."""
     model.eval()
     count = len(test)
@@ -195,26 +226,37 @@ def predict(model: nn.Module, method: Method, test: tuple[Example, ...], setting
         result.components = []
     kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(settings.precision)
     for begin in range(0, count, settings.batch_size):
-        chunk = test[begin:begin + settings.batch_size]
+        chunk = test[begin : begin + settings.batch_size]
         image = torch.from_numpy(np.stack([e.image for e in chunk])).float().to(device)
-        with torch.no_grad(), torch.autocast(device.type, kind or torch.bfloat16, enabled=kind is not None):
+        with (
+            torch.no_grad(),
+            torch.autocast(device.type, kind or torch.bfloat16, enabled=kind is not None),
+        ):
             output = model(image)
         if has_head:
             log_scores = output["scores"].float().cpu().numpy().astype(np.float64)
             log_scores[~(np.abs(log_scores) <= LARGEST_LOG_SCORE)] = np.nan
             # a negative score is no score: the clinic's scale starts at 0
-            result.head[begin:begin + len(chunk)] = np.maximum(np.expm1(log_scores), 0).reshape(-1, 3, 4)
+            result.head[begin : begin + len(chunk)] = np.maximum(np.expm1(log_scores), 0).reshape(
+                -1, 3, 4
+            )
         if has_mask:
             share = probabilities(output["logits"]).cpu().numpy()
             for i, example in enumerate(chunk):
                 finite = bool(np.isfinite(share[i]).all())
-                _record_mask(result, begin + i, example,
-                             inference.vote(share[i], example.candidates) if finite else None)
+                _record_mask(
+                    result,
+                    begin + i,
+                    example,
+                    inference.vote(share[i], example.candidates) if finite else None,
+                )
         if progress is not None:
             progress(min(begin + len(chunk), count), count)
 
 
-def _record_mask(result: CellResult, row: int, example: Example, classes: np.ndarray | None) -> None:
+def _record_mask(
+    result: CellResult, row: int, example: Example, classes: np.ndarray | None
+) -> None:
     """Keep one scan's classes, overlap and scores; None: the network gave no finite answer."""
     if classes is None:
         # left as NaN: the metrics put the worst value in its place
@@ -239,8 +281,15 @@ def _run_reference(method: Method, prepared: Prepared, result: CellResult) -> Ce
     for row, example in enumerate(prepared.test):
         _record_mask(result, row, example, rule.classify(example))
     result.notes = tuple(rule.notes)
-    result.ledger = {"device_seconds": 0.0, "steps": 0, "samples": 0, "flops": 0.0, "parameters": 0,
-                     "stages": [], **machine(torch.device("cpu"), 1)}
+    result.ledger = {
+        "device_seconds": 0.0,
+        "steps": 0,
+        "samples": 0,
+        "flops": 0.0,
+        "parameters": 0,
+        "stages": [],
+        **machine(torch.device("cpu"), 1),
+    }
     return result
 
 
@@ -263,9 +312,14 @@ def machine(device: torch.device, threads: int) -> dict:
         except OSError:
             pass
     return {
-        "device": device.type, "device_name": name, "threads": threads,
-        "platform": platform.platform(terse=True), "python": platform.python_version(),
-        "versions": {p: _version(p) for p in ("torch", "numpy", "scipy", "connected-components-3d")},
+        "device": device.type,
+        "device_name": name,
+        "threads": threads,
+        "platform": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "versions": {
+            p: _version(p) for p in ("torch", "numpy", "scipy", "connected-components-3d")
+        },
         "git_commit": git_commit(),
     }
 
@@ -281,10 +335,20 @@ def git_commit() -> str:
     """Commit of the source tree this package runs from, with ``+`` if it holds changes."""
     here = Path(__file__).resolve().parent
     try:
-        commit = subprocess.run(["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"],
-                                capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-        dirty = subprocess.run(["git", "-C", str(here), "status", "--porcelain", "--untracked-files=no"],
-                               capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        commit = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
+        dirty = subprocess.run(
+            ["git", "-C", str(here), "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return commit + ("+" if dirty else "")

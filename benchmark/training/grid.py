@@ -35,12 +35,13 @@ class TrainingGrid:
         cell_mm: tuple[float, float, float],
         scans: Iterable[tuple[tuple[int, int, int], tuple[float, float, float]]],
     ) -> TrainingGrid:
-        """The smallest grid that covers every scan, rounded up to even Z and multiples of 4.
+        """The smallest grid that covers every field, rounded up to even Z and multiples of 4.
 
         Parameters
         ----------
         cell_mm : (z, y, x), mm
         scans : iterable of (shape, spacing)
+            Of scans or of the fields within them that matter.
         """
         largest = np.zeros(3)
         for shape, spacing in scans:
@@ -52,7 +53,7 @@ class TrainingGrid:
         return cls(tuple(float(c) for c in cell_mm), tuple(int(c) for c in cells))
 
     def cell_index(self, count: int, spacing: float, axis: int) -> np.ndarray:
-        """Cell of each of ``count`` voxels along ``axis``; below 0 or at least shape[axis]: outside."""
+        """Cell of each of ``count`` voxels along ``axis``; outside: below 0 or from shape[axis]."""
         centre_mm = (np.arange(count) - (count - 1) / 2) * spacing
         return np.floor(centre_mm / self.cell_mm[axis] + self.shape[axis] / 2).astype(np.int64)
 
@@ -74,8 +75,12 @@ def _blocks(index: np.ndarray, cells: int) -> tuple[int, int, np.ndarray, np.nda
     return first, last, starts, counts, slice(low, high)
 
 
-def pool(voxels: np.ndarray, spacing: tuple[float, float, float], grid: TrainingGrid,
-         threshold: float = 130.0) -> np.ndarray:
+def pool(
+    voxels: np.ndarray,
+    spacing: tuple[float, float, float],
+    grid: TrainingGrid,
+    threshold: float = 130.0,
+) -> np.ndarray:
     """Mean, maximum and share above the threshold of each cell.
 
     Parameters
@@ -146,8 +151,13 @@ class Candidates:
         return int(self.component.max(initial=0))
 
 
-def list_candidates(voxels: np.ndarray, labels: np.ndarray, spacing: tuple[float, float, float],
-                    components: np.ndarray, grid: TrainingGrid) -> Candidates:
+def list_candidates(
+    voxels: np.ndarray,
+    labels: np.ndarray,
+    spacing: tuple[float, float, float],
+    components: np.ndarray,
+    grid: TrainingGrid,
+) -> Candidates:
     """Collect the candidate voxels of a scan.
 
     Parameters
@@ -166,8 +176,13 @@ def list_candidates(voxels: np.ndarray, labels: np.ndarray, spacing: tuple[float
         inside &= (index >= 0) & (index < grid.shape[axis])
         cell = cell * grid.shape[axis] + index
     cell[~inside] = -1
-    return Candidates(flat, components.ravel()[flat].astype(np.int32), cell, voxels.ravel()[flat],
-                      labels.ravel()[flat])
+    return Candidates(
+        flat,
+        components.ravel()[flat].astype(np.int32),
+        cell,
+        voxels.ravel()[flat],
+        labels.ravel()[flat],
+    )
 
 
 def cell_targets(candidates: Candidates, grid: TrainingGrid) -> tuple[np.ndarray, np.ndarray]:

@@ -55,8 +55,12 @@ class TrainingSet:
             torch.from_numpy(np.stack([e.image for e in examples])),
             torch.from_numpy(np.stack([e.target for e in examples])),
             torch.from_numpy(np.stack([e.candidate for e in examples])),
-            torch.from_numpy(np.log1p(np.stack([e.scores for e in examples])).reshape(-1, 12)).float(),
-            torch.from_numpy(np.log1p(np.stack([e.slice_scores for e in examples]))).float().flatten(2),
+            torch.from_numpy(
+                np.log1p(np.stack([e.scores for e in examples])).reshape(-1, 12)
+            ).float(),
+            torch.from_numpy(np.log1p(np.stack([e.slice_scores for e in examples])))
+            .float()
+            .flatten(2),
         )
 
     def __len__(self) -> int:
@@ -89,8 +93,13 @@ class TrainingSet:
     def take(self, index: np.ndarray) -> Batch:
         """The scans of these indices as they are."""
         chosen = torch.from_numpy(index)
-        return Batch(self.image[chosen].float(), self.target[chosen].long(), self.candidate[chosen],
-                     self.scores[chosen], self.slice_scores[chosen])
+        return Batch(
+            self.image[chosen].float(),
+            self.target[chosen].long(),
+            self.candidate[chosen],
+            self.scores[chosen],
+            self.slice_scores[chosen],
+        )
 
 
 def augment(batch: Batch, settings: Settings, random: np.random.Generator) -> Batch:
@@ -98,7 +107,10 @@ def augment(batch: Batch, settings: Settings, random: np.random.Generator) -> Ba
     images, targets, candidates, slice_scores = [], [], [], []
     reach = settings.shift_cells
     for i in range(len(batch.image)):
-        shifts = (random.integers(-(reach // 2), reach // 2 + 1), *random.integers(-reach, reach + 1, 2))
+        shifts = (
+            random.integers(-(reach // 2), reach // 2 + 1),
+            *random.integers(-reach, reach + 1, 2),
+        )
         image, target, candidate = batch.image[i], batch.target[i], batch.candidate[i]
         parts = batch.slice_scores[i]
         for axis, shift in enumerate(shifts):
@@ -118,11 +130,19 @@ def augment(batch: Batch, settings: Settings, random: np.random.Generator) -> Ba
     if settings.noise:
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         image += settings.noise * torch.randn(image.shape, generator=generator)
-    return Batch(image, torch.stack(targets), torch.stack(candidates), batch.scores,
-                 torch.stack(slice_scores), batch.kept)
+    return Batch(
+        image,
+        torch.stack(targets),
+        torch.stack(candidates),
+        batch.scores,
+        torch.stack(slice_scores),
+        batch.kept,
+    )
 
 
-def learning_rate_factor(settings: Settings, spent: float, epochs_planned: float = PAPER_EPOCHS) -> float:
+def learning_rate_factor(
+    settings: Settings, spent: float, epochs_planned: float = PAPER_EPOCHS
+) -> float:
     """Multiple of the learning rate at a share ``spent`` (0 to 1) of a stage's budget."""
     if settings.schedule == "exponential":
         return DECAY_PER_EPOCH ** (epochs_planned * min(spent, 1.0))
@@ -152,8 +172,16 @@ class Trainer:
     report : callable, optional
     """
 
-    def __init__(self, model: nn.Module, data: TrainingSet, settings: Settings, seed: int,
-                 device: torch.device, threads: int, report: Report | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        data: TrainingSet,
+        settings: Settings,
+        seed: int,
+        device: torch.device,
+        threads: int,
+        report: Report | None = None,
+    ) -> None:
         self.model, self.data, self.settings = model, data, settings
         self.device = device
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 20]))
@@ -164,7 +192,9 @@ class Trainer:
         self.curve: list[tuple[str, float, int, float]] = []
         self.stage_ledger: list[dict] = []
         kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(settings.precision)
-        self._autocast = torch.autocast(device.type, kind or torch.bfloat16, enabled=kind is not None)
+        self._autocast = torch.autocast(
+            device.type, kind or torch.bfloat16, enabled=kind is not None
+        )
         self._scaler = torch.amp.GradScaler(
             device.type, enabled=settings.precision == "float16" and device.type == "cuda"
         )
@@ -223,7 +253,9 @@ class Trainer:
             if count % 10 == 0 or self.device.type == "cpu":
                 value = float(loss)
                 if not math.isfinite(value):
-                    raise CellFailed(f"loss became {value} at step {count + 1} of stage {stage.name!r}")
+                    raise CellFailed(
+                        f"loss became {value} at step {count + 1} of stage {stage.name!r}"
+                    )
                 smooth = value if smooth is None else 0.9 * smooth + 0.1 * value
                 now = time.monotonic()
                 if now - last_report > 0.5:
@@ -234,14 +266,21 @@ class Trainer:
                         left = (now - started) * (1 - share) / max(share, 1e-6)
                         self.report(stage.name, share, smooth, left)
         after = self.spending.as_dict()
-        self.curve.append((stage.name, round(min(self.spending.fraction, 1.0), 5),
-                           self.spending.samples, smooth))
-        self.stage_ledger.append({
-            "name": stage.name, "share": stage.share, "learning_rate": rate,
-            "batch_size": min(size, len(self.data)), "adversary": opponent is not None,
-            "on_kept_features": kept is not None, "flops_per_step": flops,
-            **{key: round(after[key] - before[key], 3) for key in after},
-        })
+        self.curve.append(
+            (stage.name, round(min(self.spending.fraction, 1.0), 5), self.spending.samples, smooth)
+        )
+        self.stage_ledger.append(
+            {
+                "name": stage.name,
+                "share": stage.share,
+                "learning_rate": rate,
+                "batch_size": min(size, len(self.data)),
+                "adversary": opponent is not None,
+                "on_kept_features": kept is not None,
+                "flops_per_step": flops,
+                **{key: round(after[key] - before[key], 3) for key in after},
+            }
+        )
 
     def _batch(self, index: np.ndarray, kept: dict[str, Tensor] | None) -> Batch:
         """The next batch, on the clock of the data."""
@@ -249,9 +288,14 @@ class Trainer:
         if kept is not None:
             chosen = torch.from_numpy(index)
             empty = torch.empty(0)
-            batch = Batch(empty, empty, empty, self.data.scores[chosen],
-                          self.data.slice_scores[chosen],
-                          {name: values[chosen] for name, values in kept.items()})
+            batch = Batch(
+                empty,
+                empty,
+                empty,
+                self.data.scores[chosen],
+                self.data.slice_scores[chosen],
+                {name: values[chosen] for name, values in kept.items()},
+            )
         else:
             batch = augment(self.data.take(index), self.settings, self.random)
         batch = batch.to(self.device)

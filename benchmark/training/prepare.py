@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.calcium import DEFAULT, Conventions, label_candidates, score_scan
 from benchmark.calcium.scores import find_calcium
-from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.base import Cohort, Scan
 from benchmark.cohorts.split import Split
 from benchmark.training.grid import (
     Candidates,
@@ -61,8 +61,10 @@ class Example:
         """Volume of a voxel."""
         return float(np.prod(self.spacing))
 
-    def estimated_scores(self, classes: np.ndarray, conventions: Conventions = DEFAULT) -> np.ndarray:
-        """The 12 scores (3, 4) of a classification of the components, by the reference's own code."""
+    def estimated_scores(
+        self, classes: np.ndarray, conventions: Conventions = DEFAULT
+    ) -> np.ndarray:
+        """The 12 scores (3, 4) of a class for each component, by the reference's own code."""
         labels = classes[self.candidates.component]
         return scores_of_voxels(self.candidates, labels, self.shape, self.spacing, conventions)
 
@@ -109,9 +111,13 @@ def _box(candidates: Candidates, labels: np.ndarray, shape: tuple[int, int, int]
     return voxels, classes, low
 
 
-def scores_of_voxels(candidates: Candidates, labels: np.ndarray, shape: tuple[int, int, int],
-                     spacing: tuple[float, float, float],
-                     conventions: Conventions = DEFAULT) -> np.ndarray:
+def scores_of_voxels(
+    candidates: Candidates,
+    labels: np.ndarray,
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    conventions: Conventions = DEFAULT,
+) -> np.ndarray:
     """The 12 scores (3, 4) of labelled candidate voxels.
 
     Parameters
@@ -128,10 +134,15 @@ def scores_of_voxels(candidates: Candidates, labels: np.ndarray, shape: tuple[in
     return score_scan(voxels, classes, spacing, conventions)
 
 
-def slice_scores_of_voxels(candidates: Candidates, labels: np.ndarray, shape: tuple[int, int, int],
-                           spacing: tuple[float, float, float], grid: TrainingGrid,
-                           conventions: Conventions = DEFAULT) -> np.ndarray:
-    """What each slice of the training grid adds to the 12 scores: (Z, 3, 4), adding up to the scan's."""
+def slice_scores_of_voxels(
+    candidates: Candidates,
+    labels: np.ndarray,
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    grid: TrainingGrid,
+    conventions: Conventions = DEFAULT,
+) -> np.ndarray:
+    """What each slice of the training grid adds to the 12 scores, (Z, 3, 4)."""
     out = np.zeros((grid.shape[0], 3, 4))
     if not (labels > 0).any():
         return out
@@ -145,8 +156,13 @@ def slice_scores_of_voxels(candidates: Candidates, labels: np.ndarray, shape: tu
     return out
 
 
-def prepare(cohort: Cohort, split: Split, settings: Settings, progress: Progress | None = None,
-            workers: int | None = None) -> Prepared:
+def prepare(
+    cohort: Cohort,
+    split: Split,
+    settings: Settings,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> Prepared:
     """Read every scan of the split and put it on the training grid.
 
     Parameters
@@ -167,8 +183,9 @@ def prepare(cohort: Cohort, split: Split, settings: Settings, progress: Progress
         grid = TrainingGrid(tuple(settings.cell_mm), tuple(settings.grid))
     else:
         with ThreadPoolExecutor(workers) as pool_of_threads:
-            geometries = list(pool_of_threads.map(cohort.geometry, ids))
-        grid = TrainingGrid.covering(tuple(settings.cell_mm), geometries)
+            fields = pool_of_threads.map(lambda i: lesion_field(cohort.load(i)), split.train)
+            field_mm = np.max([*fields, np.zeros(3)], axis=0)
+        grid = TrainingGrid.covering(tuple(settings.cell_mm), [((1, 1, 1), tuple(field_mm))])
 
     def build(scan_id: str) -> Example:
         return example(cohort.load(scan_id), grid)
@@ -186,19 +203,46 @@ def prepare(cohort: Cohort, split: Split, settings: Settings, progress: Progress
     notes = ()
     if lost:
         total = sum(int(np.count_nonzero(e.candidates.label)) for e in examples)
-        notes = (f"{lost} of {total} labelled voxels lie outside the training grid {grid.shape} and"
-                 " count as missed",)
-    return Prepared(tuple(examples[: len(split.train)]), tuple(examples[len(split.train):]), grid, notes)
+        notes = (
+            f"{lost} of {total} labelled voxels lie outside the training grid {grid.shape} and"
+            " count as missed",
+        )
+    return Prepared(
+        tuple(examples[: len(split.train)]), tuple(examples[len(split.train) :]), grid, notes
+    )
 
 
-def example(scan, grid: TrainingGrid) -> Example:
+MARGIN_MM = 12.0
+"""Around the training split's lesions: a test patient's may lie further out."""
+
+
+def lesion_field(scan: Scan) -> np.ndarray:
+    """Size (z, y, x) in mm of the centred field that holds a scan's lesions and a margin.
+
+    Never larger than the scan; zero for a scan without a lesion. Only training scans are asked.
+    """
+    shape, spacing = np.asarray(scan.labels.shape), np.asarray(scan.spacing)
+    places = np.argwhere(scan.labels)
+    if not len(places):
+        return np.zeros(3)
+    furthest = np.abs(places - (shape - 1) / 2).max(axis=0) * spacing
+    return np.minimum(2 * (furthest + MARGIN_MM), shape * spacing)
+
+
+def example(scan: Scan, grid: TrainingGrid) -> Example:
     """One scan on the training grid."""
     components, _ = label_candidates(scan.voxels)
     candidates = list_candidates(scan.voxels, scan.labels, scan.spacing, components, grid)
     target, candidate = cell_targets(candidates, grid)
     return Example(
-        scan.id, scan.centre, pool(scan.voxels, scan.spacing, grid), target, candidate,
+        scan.id,
+        scan.centre,
+        pool(scan.voxels, scan.spacing, grid),
+        target,
+        candidate,
         scores_of_voxels(candidates, candidates.label, scan.voxels.shape, scan.spacing),
         slice_scores_of_voxels(candidates, candidates.label, scan.voxels.shape, scan.spacing, grid),
-        candidates, tuple(scan.voxels.shape), tuple(scan.spacing),
+        candidates,
+        tuple(scan.voxels.shape),
+        tuple(scan.spacing),
     )

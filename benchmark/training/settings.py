@@ -80,7 +80,7 @@ class Settings:
     cell_mm : tuple of 3 floats
         Size (z, y, x) of a cell of the training grid in mm.
     grid : tuple of 3 ints, optional
-        Cells (Z, Y, X); by default large enough for every scan of the split.
+        Cells (Z, Y, X); by default large enough for the training split's lesions and a margin.
     width : int
         Channels of a network's first layers.
     batch_size : int
@@ -119,9 +119,13 @@ class Settings:
         if min(self.cell_mm) <= 0:
             raise UserError(f"cell_mm must be positive, not {self.cell_mm}")
         if self.grid is not None and min(self.grid) < 8:
-            raise UserError(f"a training grid needs at least 8 cells along each axis, not {self.grid}")
+            raise UserError(
+                f"a training grid needs at least 8 cells along each axis, not {self.grid}"
+            )
         if self.width < 4 or self.batch_size < 1 or self.learning_rate <= 0:
-            raise UserError("width must be at least 4, batch_size at least 1, learning_rate positive")
+            raise UserError(
+                "width must be at least 4, batch_size at least 1, learning_rate positive"
+            )
 
     def as_dict(self) -> dict:
         """Plain values, as written into a run's folder."""
