@@ -12,9 +12,10 @@ A method is a ``torch.nn.Module`` class with this constructor and forward::
             return {"logits": ...,          # (B, 4, Z, Y, X): background, LAD, LCX, RCA
                     "scores": ...}          # (B, 12): ln(1 + score), see below
 
-``grid`` is the (Z, Y, X) shape of the training grid, ``width`` the channels of the first layers. A method whose ``outputs`` hold "mask" gives ``logits``; "head" gives ``scores``. The 12
-scores are [Agatston, volume (mm3), mass (mg)] x [LAD, LCX, RCA, whole] in that order, as the
-natural logarithm of one plus the score.
+``grid`` is the (Z, Y, X) shape of the training grid, ``width`` the channels of the first layers.
+A method whose ``outputs`` hold "mask" gives ``logits``; "head" gives ``scores``. The 12 scores
+are [Agatston, volume (mm3), mass (mg)] x [LAD, LCX, RCA, whole] in that order, as the natural
+logarithm of one plus the score.
 
 A head that works slice by slice may also give ``slice_scores`` (B, Z, 12), the natural logarithm of
 one plus what each slice adds; it is then supervised slice by slice as well.
@@ -183,10 +184,12 @@ def score_error(output: dict[str, Tensor], batch: Batch) -> Tensor:
     """Error of the 12 log scores: the paper's L_qua, and the same slice by slice.
 
     The scan's term is the paper's: mean absolute error of ln(1 + score). Alone it teaches nothing
-    in a small budget: for most arteries the median score is zero, where an absolute error is content,
-    and one number a scan does not say which of hundreds of candidates it counts. Calcium scores
-    are sums over slices, so the reference knows each slice's part; the slices' term is the squared
-    error of its logarithm, which aims at the mean, not at the median (docs/recipe.md). Indices-Net and DMTRL are trained on each 2D image's indices in their own papers.
+    in a small budget: for most arteries the median score is zero, where an absolute error is
+    content, and one number a scan does not say which of hundreds of candidates it counts.
+    Calcium scores are sums over slices, so the reference knows each slice's part; the slices'
+    term is the squared error of its logarithm, which aims at the mean, not at the median
+    (docs/recipe.md). Indices-Net and DMTRL are trained on each 2D image's indices in their
+    own papers.
 
     Parameters
     ----------

@@ -45,8 +45,8 @@ class MMWFAnet(nn.Module):
     artery-specific calcification analysis", Information Fusion.
 
     A stem in the axial plane; its output cut into axial, coronal and sagittal slices; one 2D
-    encoder a view; the coronal and sagittal features gate the axial ones (eqs. 1 to 3); a segmentation head
-    and a score head on the shared features, tied by R_inter (eqs. 4 to 6).
+    encoder a view; the coronal and sagittal features gate the axial ones (eqs. 1 to 3); a
+    segmentation head and a score head on the shared features, tied by R_inter (eqs. 4 to 6).
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class MMWFAnet(nn.Module):
             self.quantification = ScoreHead(width, plane, head_form, head_pooled, dropout)
 
     def shared(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Shared features (B, width, Z, y, x); the stem's map before pooling (B * Z, width, ., .)."""
+        """Shared features (B, width, Z, y, x), and the stem's map before pooling."""
         batch = image.shape[0]
         before, after = self.stem(to_slices(image, "axial"))
         volume = from_slices(after, "axial", batch)  # (B, width, Z, y, x)
