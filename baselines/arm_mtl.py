@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 from torchvision.models.resnet import BasicBlock
 
 from baselines.blocks import (
@@ -55,7 +56,8 @@ class ARMMTL(nn.Module):
     * Pairs: (features of the image, estimated indices) against (reversed features, true indices);
       the discriminator is told them apart, both networks are trained to confuse it (weight 0.05),
       and the reverse network to come near the features (weight 0.1).
-    * The discriminator learns from the pairs of the step before, which saves a second pass.
+    * The discriminator learns from the pairs of the step before, which saves a second pass;
+      spectral normalisation and features of norm 1 keep it from outweighing the two tasks.
     * The suite's loss of scores, of the scan and slice by slice, and its cross entropy.
 
     Parameters
@@ -92,11 +94,11 @@ class ARMMTL(nn.Module):
         self.reverse_norm = nn.BatchNorm1d(HIDDEN)
         self.reverse_bias = nn.Parameter(torch.zeros(width * CELLS**2))
         self.discriminator = nn.Sequential(
-            nn.Linear(width * CELLS**2 + SCORE_COUNT, HIDDEN),
+            spectral_norm(nn.Linear(width * CELLS**2 + SCORE_COUNT, HIDDEN)),
             nn.LeakyReLU(0.2),
-            nn.Linear(HIDDEN, HIDDEN),
+            spectral_norm(nn.Linear(HIDDEN, HIDDEN)),
             nn.LeakyReLU(0.2),
-            nn.Linear(HIDDEN, 1),
+            spectral_norm(nn.Linear(HIDDEN, 1)),
         )
         self._pairs: tuple[Tensor, Tensor] | None = None
         use_channels_last(self.trunk, 2)
@@ -147,8 +149,7 @@ class ARMMTL(nn.Module):
         logits, scored, features = self._maps(batch.image)
         scores = scored["scores"]
         reversed_features = self.reverse(batch.scores)
-        ahead = torch.cat([features.float(), scores / SCORE_UNIT], dim=1)
-        back = torch.cat([reversed_features.float(), batch.scores / SCORE_UNIT], dim=1)
+        ahead, back = _pair(features, scores), _pair(reversed_features, batch.scores)
         self._pairs = ahead.detach(), back.detach()
         # both networks try to have their pairs taken for the other's
         confusion = _told_apart(self.discriminator(back), self.discriminator(ahead))
@@ -165,6 +166,13 @@ class ARMMTL(nn.Module):
                 self._own_losses(batch)
         ahead, back = self._pairs
         return {"discriminator": _told_apart(self.discriminator(ahead), self.discriminator(back))}
+
+
+def _pair(features: Tensor, scores: Tensor) -> Tensor:
+    """What the discriminator sees: features of mean 0 and norm 1 a scan, and scaled scores."""
+    flat = features.float()
+    flat = F.normalize(flat - flat.mean(dim=1, keepdim=True), dim=1)
+    return torch.cat([flat, scores / SCORE_UNIT], dim=1)
 
 
 def _told_apart(first: Tensor, second: Tensor) -> Tensor:

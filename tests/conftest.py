@@ -1,6 +1,10 @@
 """A harness without networks: a cohort of numbers and a trainer that draws its results."""
 
+import os
 from dataclasses import dataclass, field
+
+# several workers on few cores: threads of torch and BLAS would fight each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
