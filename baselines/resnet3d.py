@@ -31,8 +31,9 @@ class ResNet3D(nn.Module):
     The comparison's text names neither depth nor decoder for its "3D ResNet"; chosen here:
 
     * ResNet-18's depth: the deeper ones cost more steps than they gain in a short budget.
-    * A decoder of 1x1x1 lateral convolutions (batch norm), upsampled and summed from the coarsest scale to the
-      finest, then one 3x3x3 convolution: the least that gives a dense output of full resolution.
+    * A decoder of 1x1x1 lateral convolutions (batch norm), upsampled and summed from the coarsest
+      scale to the finest, then one 3x3x3 convolution: the least that gives a dense
+      output of full resolution.
 
     Deviations, with their reasons
 
