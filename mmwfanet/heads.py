@@ -56,7 +56,7 @@ class ScoreHead(nn.Module):
 
     Two forms, because the printed one cannot express its own idea. The paper sums the slices'
     outputs and compares the sum with ln(y + 1); yet scores add up over slices, their logarithms do
-    not, and a head of that form learns nothing within a small budget (docs/score-head.md).
+    not, and a head of that form learns nothing within a small budget (docs/recipe.md).
 
     Parameters
     ----------
