@@ -92,11 +92,6 @@ class Cohort(ABC):
             If the cohort has no such scan, or its file cannot be read.
         """
 
-    def geometry(self, id: str) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-        """Return shape and spacing (z, y, x; mm) of a scan; cheaper than `load` where it can be."""
-        scan = self.load(id)
-        return scan.voxels.shape, scan.spacing
-
     def prepare(
         self,
         ids: Iterable[str],

@@ -153,8 +153,6 @@ def run_cell(
     memory = PeakMemory(where)
     begin = time.perf_counter()
     model = build(method, prepared, settings).to(where)
-    if where.type == "cuda":
-        model = model.to(memory_format=torch.preserve_format)
     trainer = Trainer(
         model, TrainingSet.of(prepared.train), settings, seed, where, threads, on_progress
     )
