@@ -5,29 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.calcium import risk_category
 from benchmark.contract import Batch, Stage, stages_of
+from benchmark.training.batches import TrainingSet, augment
 from benchmark.training.clock import DeviceClock, Spending
-from benchmark.training.prepare import Example
+from benchmark.training.curve import LossCurve, Report
+from benchmark.training.recipe import autocast, learning_rate_factor, make_optimiser
 from benchmark.training.settings import Budget, Settings
 
-Report = Callable[[str, float, float, float], None]
-"""Called as ``report(stage, share spent of the whole budget, loss, seconds left)``."""
-
-WARM_UP = 0.05
-"""Share of a stage over which the learning rate rises to its full value."""
 GRADIENT_NORM = 5.0
 """Gradients are clipped to this norm: small batches hold a rare large lesion."""
-DECAY_PER_EPOCH = 0.985
-PAPER_EPOCHS = 200
 
 
 class CellFailed(Exception):
@@ -36,125 +28,6 @@ class CellFailed(Exception):
     def __init__(self, message: str, traceback: str = "") -> None:
         super().__init__(message)
         self.traceback = traceback
-
-
-@dataclass
-class TrainingSet:
-    """The training scans as tensors on the CPU, and the random draw of batches."""
-
-    image: Tensor
-    target: Tensor
-    candidate: Tensor
-    scores: Tensor
-    slice_scores: Tensor
-
-    @classmethod
-    def of(cls, examples: tuple[Example, ...]) -> TrainingSet:
-        """Stack the training scans."""
-        return cls(
-            torch.from_numpy(np.stack([e.image for e in examples])),
-            torch.from_numpy(np.stack([e.target for e in examples])),
-            torch.from_numpy(np.stack([e.candidate for e in examples])),
-            torch.from_numpy(
-                np.log1p(np.stack([e.scores for e in examples])).reshape(-1, 12)
-            ).float(),
-            torch.from_numpy(np.log1p(np.stack([e.slice_scores for e in examples])))
-            .float()
-            .flatten(2),
-        )
-
-    def __len__(self) -> int:
-        return len(self.image)
-
-    def batches(self, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
-        """Indices, endlessly, each risk category equally often; a batch is always full.
-
-        In a clinic's order a third of the steps would see no calcium at all, and the heavy patients
-        on whom volumes and agreement depend would come once in ten scans. Within a category the
-        scans come in a new order each time round.
-        """
-        size = min(size, len(self))
-        category = risk_category(np.expm1(self.scores[:, 3].double().numpy()))
-        members = [np.flatnonzero(category == c) for c in range(5)]
-        queues = {c: random.permutation(m) for c, m in enumerate(members) if len(m)}
-        order = np.empty(0, np.int64)
-        while True:
-            chosen = []
-            while len(chosen) < size:
-                if not len(order):
-                    order = random.permutation(list(queues))
-                kind, order = int(order[0]), order[1:]
-                chosen.append(queues[kind][0])
-                queues[kind] = queues[kind][1:]
-                if not len(queues[kind]):
-                    queues[kind] = random.permutation(members[kind])
-            yield np.asarray(chosen)
-
-    def take(self, index: np.ndarray) -> Batch:
-        """The scans of these indices as they are."""
-        chosen = torch.from_numpy(index)
-        return Batch(
-            self.image[chosen].float(),
-            self.target[chosen].long(),
-            self.candidate[chosen],
-            self.scores[chosen],
-            self.slice_scores[chosen],
-        )
-
-
-def augment(batch: Batch, settings: Settings, random: np.random.Generator) -> Batch:
-    """Shift each scan by whole cells and add noise. Never a reflection: the arteries have sides."""
-    images, targets, candidates, slice_scores = [], [], [], []
-    reach = settings.shift_cells
-    for i in range(len(batch.image)):
-        shifts = (
-            random.integers(-(reach // 2), reach // 2 + 1),
-            *random.integers(-reach, reach + 1, 2),
-        )
-        image, target, candidate = batch.image[i], batch.target[i], batch.candidate[i]
-        parts = batch.slice_scores[i]
-        for axis, shift in enumerate(shifts):
-            if shift:
-                size = target.shape[axis]
-                index = torch.arange(size).sub_(int(shift)).clamp_(0, size - 1)
-                image = image.index_select(axis + 1, index)
-                target = target.index_select(axis, index)
-                candidate = candidate.index_select(axis, index)
-                if axis == 0:
-                    parts = parts.index_select(0, index)
-        images.append(image)
-        targets.append(target)
-        candidates.append(candidate)
-        slice_scores.append(parts)
-    image = torch.stack(images)
-    if settings.noise:
-        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-        image += settings.noise * torch.randn(image.shape, generator=generator)
-    return Batch(
-        image,
-        torch.stack(targets),
-        torch.stack(candidates),
-        batch.scores,
-        torch.stack(slice_scores),
-        batch.kept,
-    )
-
-
-def learning_rate_factor(
-    settings: Settings, spent: float, epochs_planned: float = PAPER_EPOCHS
-) -> float:
-    """Multiple of the learning rate at a share ``spent`` (0 to 1) of a stage's budget."""
-    if settings.schedule == "exponential":
-        return DECAY_PER_EPOCH ** (epochs_planned * min(spent, 1.0))
-    if spent < WARM_UP:
-        return max(spent / WARM_UP, 0.05)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (spent - WARM_UP) / (1 - WARM_UP))))
-
-
-def _optimiser(settings: Settings, parameters, rate: float, device: torch.device):
-    kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    decay = settings.weight_decay if settings.optimiser == "adamw" else 0.0
-    return kind(list(parameters), lr=rate, weight_decay=decay, fused=True)
 
 
 class Trainer:
@@ -188,13 +61,9 @@ class Trainer:
         self.clock = DeviceClock(device, threads)
         self.data_seconds = 0.0
         self.spending = Spending(Budget.parse(settings.budget), self.clock)
-        self.report = report
-        self.curve: list[tuple[str, float, int, float]] = []
+        self.curve = LossCurve(self.spending, report)
         self.stage_ledger: list[dict] = []
-        kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(settings.precision)
-        self._autocast = torch.autocast(
-            device.type, kind or torch.bfloat16, enabled=kind is not None
-        )
+        self._autocast = autocast(settings, device)
         self._scaler = torch.amp.GradScaler(
             device.type, enabled=settings.precision == "float16" and device.type == "cuda"
         )
@@ -211,28 +80,26 @@ class Trainer:
         if abs(sum(stage.share for stage in stages) - 1) > 1e-6:
             raise CellFailed("the shares of its stages do not add up to 1")
         begin = 0.0
-        started = time.monotonic()
         for stage in stages:
-            self._run_stage(stage, begin, begin + stage.share, started)
+            self._run_stage(stage, begin, begin + stage.share)
             begin += stage.share
 
-    def _run_stage(self, stage: Stage, begin: float, end: float, started: float) -> None:
+    def _run_stage(self, stage: Stage, begin: float, end: float) -> None:
         self.model.train()
         size = self.settings.batch_size * stage.batch_scale
         kept = self._keep(stage) if stage.keep is not None else None
         indices = self.data.batches(size, self.random)
         rate = self.settings.learning_rate * stage.learning_rate
-        optimiser = _optimiser(self.settings, stage.parameters, rate, self.device)
+        optimiser = make_optimiser(self.settings, stage.parameters, rate)
         opponent = None
         if stage.opponent_parameters is not None:
-            opponent = _optimiser(self.settings, stage.opponent_parameters, rate, self.device)
+            opponent = make_optimiser(self.settings, stage.opponent_parameters, rate)
         first = self._batch(next(indices), kept)
         flops = self._warm_up(stage, first)
         self.model.train()
         before = self.spending.as_dict()
         after_step = getattr(self.model, "after_step", None)
-        smooth = None
-        last_report = 0.0
+        self.curve.begin(stage.name)
         # device-seconds can be overrun by the keeping pass alone; a stage takes one step at least
         for count in itertools.count():
             spent = self.spending.fraction
@@ -256,19 +123,9 @@ class Trainer:
                     raise CellFailed(
                         f"loss became {value} at step {count + 1} of stage {stage.name!r}"
                     )
-                smooth = value if smooth is None else 0.9 * smooth + 0.1 * value
-                now = time.monotonic()
-                if now - last_report > 0.5:
-                    last_report = now
-                    share = min(self.spending.fraction, 1.0)
-                    self.curve.append((stage.name, round(share, 5), self.spending.samples, smooth))
-                    if self.report is not None:
-                        left = (now - started) * (1 - share) / max(share, 1e-6)
-                        self.report(stage.name, share, smooth, left)
+                self.curve.add(value)
         after = self.spending.as_dict()
-        self.curve.append(
-            (stage.name, round(min(self.spending.fraction, 1.0), 5), self.spending.samples, smooth)
-        )
+        self.curve.end()
         self.stage_ledger.append(
             {
                 "name": stage.name,

@@ -1,6 +1,8 @@
 """One cell: the budget is kept, failures are named, predictions are complete."""
 
+import json
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from benchmark.calcium import score_scan
 from benchmark.contract import Stage
 from benchmark.methods import METHODS, Method
 from benchmark.training import cell
-from benchmark.training.loop import CellFailed, TrainingSet
+from benchmark.training.batches import TrainingSet
+from benchmark.training.loop import CellFailed
 from benchmark.training.settings import Settings
 
 SETTINGS = Settings(
@@ -107,6 +110,25 @@ def test_the_warm_up_step_leaves_no_trace(data, monkeypatch):
     assert int(result.state["norm.num_batches_tracked"]) == 4
 
 
+def test_the_curve_and_the_progress_go_through_every_stage(data, monkeypatch):
+    class Staged(Net):
+        def stages(self):
+            def losses(batch):
+                return {"x": self.layer(batch.image).square().mean()}
+
+            return [Stage(name, 0.5, losses, self.parameters()) for name in ("first", "second")]
+
+    told = []
+    result = cell.run_cell(
+        method_of(Staged, monkeypatch), data, SETTINGS, 0, "cpu", 1, lambda *of: told.append(of)
+    )
+    assert [stage for stage, *_ in told][:2] == ["first", "second"]
+    assert all(0 < share <= 1 and np.isfinite(loss) for _, share, loss, _ in told)
+    assert all(left >= 0 for *_, left in told)
+    ends = {stage: (share, samples) for stage, share, samples, _ in result.curve}
+    assert ends == {"first": (0.5, 9), "second": (1.0, 18)}
+
+
 def test_a_loss_that_is_not_finite_fails_by_name(data, monkeypatch):
     class Diverging(Net):
         def losses(self, output, batch):
@@ -167,6 +189,44 @@ def test_batches_hold_each_risk_category_equally_often(data):
     counts = np.array([np.count_nonzero(category[seen] == k) for k in kinds])
     assert counts.max() - counts.min() <= 1
     assert set(seen) == set(range(len(training)))
+
+
+@pytest.mark.parametrize("name", ["unet3d", "dmtrl", "acnn-seg"])
+def test_given_weights_are_tested_as_they_are(name, data):
+    method = METHODS[name]
+    trained = cell.run_cell(method, data, SETTINGS, 3, "cpu", 1)
+    again = cell.run_cell(method, data, SETTINGS, 4, "cpu", 1, weights=trained.state)
+    for kind in ("mask", "head", "tp"):
+        a, b = getattr(trained, kind), getattr(again, kind)
+        assert (a is None and b is None) or np.array_equal(a, b)
+    for name, value in trained.state.items():
+        np.testing.assert_array_equal(again.state[name], value)  # NaN equals NaN
+    for unit in ("device_seconds", "steps", "samples", "flops"):
+        assert again.ledger[unit] == 0
+    assert again.ledger["stages"] == again.curve == []
+
+
+def test_weights_of_another_network_fail_in_one_line(data, monkeypatch):
+    method = method_of(Net, monkeypatch)
+    own = cell.run_cell(method, data, SETTINGS, 0, "cpu", 1).state
+    wrong = {"layer.weight": own["layer.weight"][:3], "gate": torch.zeros(1)}
+    with pytest.raises(
+        CellFailed,
+        match=r"^the weights are not this network's: 'layer.bias' is missing, 'gate' is unknown, "
+        r"'layer.weight' has shape \(3, 3, 1, 1, 1\), not \(4, 3, 1, 1, 1\)$",
+    ):
+        cell.run_cell(method, data, SETTINGS, 0, "cpu", 1, weights=wrong)
+    with pytest.raises(CellFailed, match="no weights that could be taken over"):
+        cell.run_cell(METHODS["all-lad"], data, SETTINGS, 0, "cpu", 1, weights=own)
+
+
+def test_a_diagnostic_without_a_value_is_null_in_the_ledger(data, monkeypatch):
+    class Watched(Net):
+        diagnostics: ClassVar = {"dice": float("nan"), "lesions": torch.tensor(3.0)}
+
+    ledger = cell.run_cell(method_of(Watched, monkeypatch), data, SETTINGS, 0, "cpu", 1).ledger
+    assert ledger["diagnostics"] == {"dice": None, "lesions": 3.0}
+    json.dumps(ledger, allow_nan=False)
 
 
 @pytest.mark.parametrize("name", ["all-lad", "nearest-artery"])

@@ -1,0 +1,64 @@
+"""The loss while a method trains: for the progress line, and as a curve for the run's folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from benchmark.training.clock import Spending
+
+Report = Callable[[str, float, float, float], None]
+"""Called as ``report(stage, share spent of the whole budget, loss, seconds left)``."""
+
+SECONDS_BETWEEN_POINTS = 0.5
+MEMORY = 0.9
+"""Weight of the past in the smoothed loss."""
+
+
+class LossCurve:
+    """The smoothed loss of every stage against the share of the budget.
+
+    Parameters
+    ----------
+    spending : Spending
+    report : callable, optional
+
+    Attributes
+    ----------
+    points : list of (stage, share spent, samples, loss)
+        About two a second, and one at each stage's end.
+    """
+
+    def __init__(self, spending: Spending, report: Report | None = None) -> None:
+        self.points: list[tuple[str, float, int, float | None]] = []
+        self._spending, self._report = spending, report
+        self._started = time.monotonic()
+        self.begin("")
+
+    def begin(self, stage: str) -> None:
+        """A stage begins: its loss is another quantity than the last one's."""
+        self._stage = stage
+        self._smooth: float | None = None
+        self._last = 0.0
+
+    def add(self, loss: float) -> None:
+        """Take in a step's loss."""
+        past = self._smooth
+        self._smooth = loss if past is None else MEMORY * past + (1 - MEMORY) * loss
+        now = time.monotonic()
+        if now - self._last <= SECONDS_BETWEEN_POINTS:
+            return
+        self._last = now
+        share = self._point()
+        if self._report is not None:
+            left = (now - self._started) * (1 - share) / max(share, 1e-6)
+            self._report(self._stage, share, self._smooth, left)
+
+    def end(self) -> None:
+        """The stage is over."""
+        self._point()
+
+    def _point(self) -> float:
+        share = min(self._spending.fraction, 1.0)
+        self.points.append((self._stage, round(share, 5), self._spending.samples, self._smooth))
+        return share
