@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 from torchvision.models.resnet import BasicBlock
 
 from baselines.blocks import (
@@ -25,13 +24,19 @@ from baselines.blocks import (
     volume_of,
 )
 from benchmark.contract import SCORE_COUNT, Batch, Stage, candidate_cross_entropy, score_error
+from mmwfanet.dependency import ReverseMapping
+from mmwfanet.losses import generalised_dice
 
 CELLS = 5
 HIDDEN = 128
 ADVERSARIAL_WEIGHT = 0.05
 REVERSE_WEIGHT = 0.1
-SCORE_UNIT = 8.0
-"""ln(1 + score) is divided by this before it meets features: 8 stands for a score of 3000."""
+SCORES_WEIGHT = 0.1
+"""Of the scores while the trunk learns. With 1 their gradient in the trunk is many times that of
+the segmentation, and the mask does not learn the rarest artery. The paper, too, sets its weights
+from the size of each task's gradient (section 3.4)."""
+
+JOINT_SHARE = 0.75
 
 
 class ARMMTL(nn.Module):
@@ -57,8 +62,14 @@ class ARMMTL(nn.Module):
       the discriminator is told them apart, both networks are trained to confuse it (weight 0.05),
       and the reverse network to come near the features (weight 0.1).
     * The discriminator learns from the pairs of the step before, which saves a second pass;
-      spectral normalisation and features of norm 1 keep it from outweighing the two tasks.
-    * The suite's loss of scores, of the scan and slice by slice, and its cross entropy.
+      spectral normalisation and features of norm 1 keep it from outweighing the two tasks. The
+      reverse network has layer norm, for batches of one scan.
+    * The suite's loss of scores, of the scan and slice by slice, with weight 0.1 while the trunk
+      learns: at weight 1 their gradient in the trunk drowns that of the segmentation, and the mask
+      does without the LCX. For the mask the suite's cross entropy and, with weight 1, a generalised
+      Dice loss, in which the rarest artery counts as much as the others.
+    * The last quarter of the budget trains the two matrices, forwards and in reverse, on kept
+      features; the adversary is there in both stages.
 
     Parameters
     ----------
@@ -75,7 +86,9 @@ class ARMMTL(nn.Module):
         "trunk: residual encoder-decoder on axial slices, three scales",
         "the reverse network maps the 12 indices to 5 x 5 features of the scan, not to voxels",
         "pairs (features, estimate) against (reversed features, truth), adversarial weight 0.05",
-        "slices add up as scores (softplus), not as logarithms; the suite's losses for both heads",
+        "slices add up as scores (softplus), not as logarithms",
+        "generalised Dice and cross entropy; scores weigh 0.1 while the trunk learns",
+        "last quarter of the budget: the head, forwards and in reverse, on kept features",
         FOLD_NOTE,
     )
 
@@ -91,27 +104,25 @@ class ARMMTL(nn.Module):
         self.sum = SliceSum(grid[0])
         self.bias = nn.Parameter(torch.full((SCORE_COUNT,), self.sum.start_bias))
         self.forward_norm = nn.BatchNorm1d(HIDDEN)
-        self.reverse_norm = nn.BatchNorm1d(HIDDEN)
-        self.reverse_bias = nn.Parameter(torch.zeros(width * CELLS**2))
-        self.discriminator = nn.Sequential(
-            spectral_norm(nn.Linear(width * CELLS**2 + SCORE_COUNT, HIDDEN)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Linear(HIDDEN, HIDDEN)),
-            nn.LeakyReLU(0.2),
-            spectral_norm(nn.Linear(HIDDEN, 1)),
-        )
-        self._pairs: tuple[Tensor, Tensor] | None = None
+        self.mapping = ReverseMapping(width * CELLS**2, HIDDEN, SCORE_COUNT)
         use_channels_last(self.trunk, 2)
 
-    def _maps(self, image: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Logits, scores of the scan and its slices, the scan's map of features (B, width * 25)."""
-        batch = image.shape[0]
+    def _maps(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of the slices, (B * Z, width, y, x), and the logits."""
         features = self.trunk(channels_last(slices_of(fold(image))))
-        logits = unfold(volume_of(self.score(features), batch), image.shape[2:])
-        pooled = F.adaptive_max_pool2d(features, CELLS).flatten(1)
-        hidden = F.leaky_relu(self.forward_norm(F.linear(pooled, self.to_hidden)), 0.1)
-        each = F.linear(hidden, self.to_scores, self.bias).unflatten(0, (batch, -1))
-        return logits, self.sum(each), pooled.unflatten(0, (batch, -1)).amax(dim=1)
+        logits = unfold(volume_of(self.score(features), image.shape[0]), image.shape[2:])
+        return features, logits
+
+    def _gather(self, features: Tensor, batch: int) -> Tensor:
+        """What the head sees of each slice: (B * Z, width, y, x) to (B, Z, width * 25)."""
+        return F.adaptive_max_pool2d(features, CELLS).flatten(1).unflatten(0, (batch, -1))
+
+    def _scores(self, gathered: Tensor) -> dict[str, Tensor]:
+        """(B, Z, width * 25) to scores of the scan and of its slices."""
+        hidden = F.linear(gathered.flatten(0, 1), self.to_hidden)
+        hidden = F.leaky_relu(self.forward_norm(hidden), 0.1)
+        each = F.linear(hidden, self.to_scores, self.bias)
+        return self.sum(each.unflatten(0, (len(gathered), -1)))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Maps and scores of an image (B, C, Z, Y, X).
@@ -121,63 +132,66 @@ class ARMMTL(nn.Module):
         dict
             ``logits`` (B, 4, Z, Y, X), ``scores`` (B, 12), ``slice_scores`` (B, Z, 12).
         """
-        logits, scored, _ = self._maps(image)
-        return {"logits": logits, **scored}
+        features, logits = self._maps(image)
+        return {"logits": logits, **self._scores(self._gather(features, len(image)))}
 
     def reverse(self, scores: Tensor) -> Tensor:
         """Features (B, width * 25) from ln(1 + score) (B, 12), through the transposed matrices."""
-        hidden = F.linear(scores / SCORE_UNIT, self.to_scores.t())
-        hidden = F.leaky_relu(self.reverse_norm(hidden), 0.1)
-        return F.relu(F.linear(hidden, self.to_hidden.t(), self.reverse_bias))
+        return self.mapping(scores, self.to_hidden, self.to_scores)
 
     def stages(self) -> list[Stage]:
-        """One adversarial stage; the discriminator has the opponent's optimiser."""
-        rival = list(self.discriminator.parameters())
-        own = [p for n, p in self.named_parameters() if not n.startswith("discriminator.")]
+        """Both tasks, then the head alone on kept features; the adversary is there throughout."""
+        rival = self.mapping.opponent_parameters()
+        apart = {id(p) for p in rival}
+        own = [p for p in self.parameters() if id(p) not in apart]
+        trunk = {id(p) for part in (self.trunk, self.score) for p in part.parameters()}
+        adversary = {"opponent_parameters": rival, "opponent_losses": self._opponent_losses}
         return [
+            Stage("joint", JOINT_SHARE, self._joint_losses, own, **adversary),
             Stage(
-                "adversarial",
-                1.0,
-                self._own_losses,
-                own,
-                opponent_parameters=rival,
-                opponent_losses=self._opponent_losses,
-            )
+                "score head",
+                1 - JOINT_SHARE,
+                self._head_losses,
+                [p for p in own if id(p) not in trunk],
+                batch_scale=2,
+                keep=self._keep,
+                **adversary,
+            ),
         ]
 
-    def _own_losses(self, batch: Batch) -> dict[str, Tensor]:
-        logits, scored, features = self._maps(batch.image)
-        scores = scored["scores"]
-        reversed_features = self.reverse(batch.scores)
-        ahead, back = _pair(features, scores), _pair(reversed_features, batch.scores)
-        self._pairs = ahead.detach(), back.detach()
-        # both networks try to have their pairs taken for the other's
-        confusion = _told_apart(self.discriminator(back), self.discriminator(ahead))
+    def _joint_losses(self, batch: Batch) -> dict[str, Tensor]:
+        features, logits = self._maps(batch.image)
+        gathered = self._gather(features, len(batch.image))
+        terms = self._score_losses(gathered, batch)
+        terms["scores"] = SCORES_WEIGHT * terms["scores"]
+        entropy = candidate_cross_entropy(logits, batch)
+        dice = generalised_dice(logits, batch.target, batch.candidate)
+        return {"segmentation": entropy + dice, **terms}
+
+    def _keep(self, image: Tensor) -> dict[str, Tensor]:
+        features, _ = self._maps(image)
+        return {"gathered": self._gather(features, len(image))}
+
+    def _head_losses(self, batch: Batch) -> dict[str, Tensor]:
+        return self._score_losses(batch.kept["gathered"], batch)
+
+    def _score_losses(self, gathered: Tensor, batch: Batch) -> dict[str, Tensor]:
+        scored = self._scores(gathered)
+        # the scan's map of features: the maximum over its slices
+        reverse, adversarial = self.mapping.losses(
+            gathered.amax(dim=1), scored["scores"], batch.scores, self.to_hidden, self.to_scores
+        )
         return {
-            "segmentation": candidate_cross_entropy(logits, batch),
             "scores": score_error(scored, batch),
-            "reverse": REVERSE_WEIGHT * F.l1_loss(reversed_features, features.detach()),
-            "adversarial": ADVERSARIAL_WEIGHT * confusion,
+            "reverse": REVERSE_WEIGHT * reverse,
+            "adversarial": ADVERSARIAL_WEIGHT * adversarial,
         }
 
     def _opponent_losses(self, batch: Batch) -> dict[str, Tensor]:
-        if self._pairs is None:
+        if not self.mapping.ready:
             with torch.no_grad():
-                self._own_losses(batch)
-        ahead, back = self._pairs
-        return {"discriminator": _told_apart(self.discriminator(ahead), self.discriminator(back))}
-
-
-def _pair(features: Tensor, scores: Tensor) -> Tensor:
-    """What the discriminator sees: features of mean 0 and norm 1 a scan, and scaled scores."""
-    flat = features.float()
-    flat = F.normalize(flat - flat.mean(dim=1, keepdim=True), dim=1)
-    return torch.cat([flat, scores / SCORE_UNIT], dim=1)
-
-
-def _told_apart(first: Tensor, second: Tensor) -> Tensor:
-    """Cross entropy of calling the first 1 and the second 0."""
-    return (F.softplus(-first.float()).mean() + F.softplus(second.float()).mean()) / 2
+                self._joint_losses(batch)
+        return {"discriminator": self.mapping.opponent_loss()}
 
 
 class SliceTrunk(nn.Module):

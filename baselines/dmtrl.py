@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,11 +12,9 @@ from baselines.blocks import (
     use_channels_last,
 )
 from benchmark.contract import SCORE_COUNT, Batch, Stage, score_error
+from mmwfanet.dependency import RelationPrior
 
 RELATION_WEIGHT = 1e-3
-RELATION_FLOOR = 0.01
-"""Share of the identity that is mixed into Omega, so that it can be inverted."""
-
 UPDATE_EVERY = 10
 """Optimiser steps between two closed-form updates of Omega."""
 
@@ -94,8 +91,7 @@ class DMTRL(nn.Module):
         self.last = nn.Linear(100, SCORE_COUNT)
         self.sum = SliceSum(grid[0], score_space)
         self.sum.initialise(self.last)
-        self.register_buffer("relation", torch.eye(SCORE_COUNT) / SCORE_COUNT)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.prior = RelationPrior(SCORE_COUNT, UPDATE_EVERY)
         use_channels_last(self.features, 2)
         use_channels_last(self.wide, 2)
 
@@ -127,28 +123,18 @@ class DMTRL(nn.Module):
             "relation": RELATION_WEIGHT * self.relation_penalty(),
         }
 
+    @property
+    def relation(self) -> Tensor:
+        """Omega, (12, 12)."""
+        return self.prior.omega
+
     def relation_penalty(self) -> Tensor:
         """tr(W^T Omega^-1 W) for the linear layer's W, (12, 100)."""
-        # the solver knows no half precision
-        with torch.autocast(self.last.weight.device.type, enabled=False):
-            weight = self.last.weight.float()
-            return (weight * torch.linalg.solve(self.relation, weight)).sum()
+        return self.prior(self.last.weight)
 
-    @torch.no_grad()
     def after_step(self) -> None:
         """Every few steps, Omega in closed form from the present W."""
-        self.steps += 1
-        if int(self.steps) % UPDATE_EVERY:
-            return
-        weight = self.last.weight.double()
-        values, vectors = torch.linalg.eigh(weight @ weight.T)
-        # columns of vectors are eigenvectors: V sqrt(D) V^T
-        root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-        identity = torch.eye(SCORE_COUNT, dtype=root.dtype, device=root.device)
-        relation = root / root.trace().clamp(min=1e-12)
-        self.relation.copy_(
-            (1 - RELATION_FLOOR) * relation + RELATION_FLOOR * identity / SCORE_COUNT
-        )
+        self.prior.update(self.last.weight)
 
     def stages(self) -> list[Stage]:
         """Joint training, then LSTM and linear layer alone on kept slice features."""

@@ -10,6 +10,7 @@ from mmwfanet.encoders import to_slices
 
 CLASSES = 4
 SCORES = 12
+HEAD_SUMS = ("scores", "logarithms")
 
 
 class SegmentationHead(nn.Module):
@@ -54,9 +55,10 @@ class SegmentationHead(nn.Module):
 class ScoreHead(nn.Module):
     """Per-slice fully connected layers (128, then 12), summed over the slices (section 3.3).
 
-    Two forms, because the printed one cannot express its own idea. The paper sums the slices'
-    outputs and compares the sum with ln(y + 1); yet scores add up over slices, their logarithms do
-    not, and a head of that form learns nothing within a small budget (docs/recipe.md).
+    The printed form (``head_sum="logarithms"``, ``pooled=0``, ``norm=False``) flattens the slice:
+    FC 128, ReLU, dropout, FC 12, and the sum over slices is ln(y + 1). It cannot express its own
+    idea: scores add up over slices, their logarithms do not, and a head of that form learns nothing
+    within a small budget (docs/recipe.md). Each of its three points is a switch.
 
     Parameters
     ----------
@@ -64,17 +66,17 @@ class ScoreHead(nn.Module):
         Of the shared features.
     slice_size : (Y, X)
         In-plane size of the shared features.
-    form : "score-space" or "as-printed"
-        ``as-printed``: flatten the slice, FC 128, ReLU, dropout, FC 12; their sum over slices is
-        ln(y + 1). ``score-space`` (default): the slice is max-pooled to ``pooled`` x ``pooled``,
-        FC 128, batch norm, ReLU, dropout, FC 12, softplus; the sum over slices is y, and its
-        log1p is compared.
+    head_sum : "scores" or "logarithms"
+        ``scores``: softplus of each slice's outputs; their sum is y, and its log1p is compared.
+        ``logarithms``: the plain outputs' sum is ln(y + 1).
     pooled : int
-        Cells of the pooled grid along each in-plane axis; 0 flattens the whole slice.
+        The slice is max-pooled to ``pooled`` x ``pooled`` cells; 0 flattens the whole slice.
+    norm : bool
+        Batch norm on the hidden layer.
     dropout : float
         On the hidden layer. The paper gives 0.5 without saying where.
     scale : float
-        A slice's output of 1 stands for this score; near the size of a typical slice's score, so
+        A slice's softplus of 1 stands for this score; near the size of a typical slice's score, so
         that the last layer's weights stay near their initial size.
     """
 
@@ -84,23 +86,24 @@ class ScoreHead(nn.Module):
         self,
         channels: int,
         slice_size: tuple[int, int],
-        form: str = "score-space",
+        head_sum: str = "scores",
         pooled: int = 5,
+        norm: bool = True,
         dropout: float = 0.0,
         scale: float = 20.0,
     ) -> None:
         super().__init__()
-        if form not in ("score-space", "as-printed"):
-            raise ValueError(f"form must be 'score-space' or 'as-printed', not {form!r}")
-        self.form = form
-        self.pooled = 0 if form == "as-printed" else pooled
+        if head_sum not in HEAD_SUMS:
+            raise ValueError(f"head_sum must be one of {', '.join(HEAD_SUMS)}, not {head_sum!r}")
+        self.head_sum = head_sum
+        self.pooled = pooled
         self.scale = scale
-        cells = self.pooled**2 if self.pooled else slice_size[0] * slice_size[1]
+        cells = pooled**2 if pooled else slice_size[0] * slice_size[1]
         self.first = nn.Linear(channels * cells, self.hidden)
-        self.norm = nn.BatchNorm1d(self.hidden) if form == "score-space" else nn.Identity()
+        self.norm = nn.BatchNorm1d(self.hidden) if norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.second = nn.Linear(self.hidden, SCORES)
-        if form == "score-space":
+        if head_sum == "scores":
             # start near an empty slice: most slices hold no calcium
             nn.init.constant_(self.second.bias, -3.0)
 
@@ -118,13 +121,13 @@ class ScoreHead(nn.Module):
         Returns
         -------
         dict
-            ``scores`` (B, 12); in score space also ``slice_scores`` (B, Z, 12).
+            ``scores`` (B, 12); where scores are summed also ``slice_scores`` (B, Z, 12).
         """
         batch, slices = gathered.shape[:2]
         x = self.first(gathered.reshape(batch * slices, -1))
         x = self.second(self.dropout(F.relu(self.norm(x))))
         x = x.reshape(batch, slices, SCORES).float()
-        if self.form == "as-printed":
+        if self.head_sum == "logarithms":
             return {"scores": x.sum(dim=1)}
         parts = self.scale * F.softplus(x)
         return {"scores": torch.log1p(parts.sum(dim=1)), "slice_scores": torch.log1p(parts)}

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 ARTERIES = 3
+DICE_WEIGHTINGS = ("sudre", "uniform")
+INTER_FORMS = ("differentiable", "as-printed")
 
 
 def generalised_dice(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.contract import Batch, Stage, candidate_cross_entropy, score_error
+from mmwfanet.dependency import RelationPrior, ReverseMapping, TaskUncertainty
 from mmwfanet.encoders import DilatedUNet, ResidualDilatedNetwork, from_slices, to_slices
-from mmwfanet.fusion import FUSIONS
-from mmwfanet.heads import ScoreHead, SegmentationHead
+from mmwfanet.fusion import FUSIONS, GATES
+from mmwfanet.heads import SCORES, ScoreHead, SegmentationHead
 from mmwfanet.losses import generalised_dice, inter_task, intra_task, soft_counts
+from mmwfanet.options import DEFAULT_NOTES, check_options, notes_of, uncertain_tasks, uses_inter
+
+NOT_OPTIONS = ("self", "__class__", "grid", "in_channels", "width")
+"""Names in the constructor that are no options."""
 
 
 class Stem(nn.Module):
@@ -48,6 +56,9 @@ class MMWFAnet(nn.Module):
     encoder a view; the coronal and sagittal features gate the axial ones (eqs. 1 to 3); a
     segmentation head and a score head on the shared features, tied by R_inter (eqs. 4 to 6).
 
+    Every network of the paper's Tables 2 and 3 that shares these parts is a configuration of it
+    (docs/ablations.md).
+
     Parameters
     ----------
     grid : (Z, Y, X)
@@ -55,13 +66,17 @@ class MMWFAnet(nn.Module):
     in_channels : int
     width : int
         Channels of the stem, of every encoder's first level and of the shared features.
-    fusion : "weighted", "sum" or "axial"
-    heads : tuple of "mask", "head"
+    fusion : "weighted", "sum", "axial", "res-att", "senet" or "danet"
+        See :mod:`mmwfanet.fusion`; the last four build the axial encoder alone.
+    gates : list of "coronal", "sagittal"
+        Gates in use, with ``fusion="weighted"``. The encoder of a gate that is not in use is built,
+        so that the weights of a network with both gates load; it is neither run nor trained.
+    heads : list of "mask", "head"
         Which heads are built and trained.
     stem_stride : 2 or 4
     dilation : int
         Of the axial encoder's last block.
-    head_form, head_pooled, dropout
+    head_sum, head_pooled, head_norm, dropout
         See :class:`mmwfanet.heads.ScoreHead`.
     dice : "sudre" or "uniform"
         See :func:`mmwfanet.losses.generalised_dice`.
@@ -72,25 +87,38 @@ class MMWFAnet(nn.Module):
         each task's gradient and shows figures 4 and 5 for the rest.
     inter : "differentiable" or "as-printed"
         See :func:`mmwfanet.losses.inter_task`.
+    task_weights : "fixed" or "uncertainty"
+        ``fixed``: the omegas. ``uncertainty``: learned log-variances in their place
+        (:class:`mmwfanet.dependency.TaskUncertainty`); R_inter, which has no likelihood, is then
+        dropped.
+    dependency : "inter", "none", "dmtrl" or "reverse-mapping"
+        What ties the tasks. ``inter``: R_inter, where both heads are built. ``dmtrl``: the
+        relationship penalty on the score head's last layer
+        (:class:`mmwfanet.dependency.RelationPrior`). ``reverse-mapping``: reversed features and a
+        discriminator on the score head (:class:`mmwfanet.dependency.ReverseMapping`). The last two
+        come in the place of R_inter and need the score head.
+    lambda_relation : float
+        Weight of DMTRL's penalty.
+    lambda_reverse, lambda_adversarial : float
+        Weights of the reverse mapping's two terms.
     head_share : float
         Share of the budget for further steps of the score head on kept features; 0 trains all
-        jointly to the end, as the paper does.
+        jointly to the end, as the paper does. A network without a segmentation head trains jointly
+        to the end in any case.
+
+    Raises
+    ------
+    ValueError
+        If an option has no such value; the message names the valid ones.
 
     Notes
     -----
-    Deviations and choices where the paper is silent are in ``notes``, printed under each board.
+    Deviations and choices where the paper is silent are in ``notes``, printed under each board; an
+    instance's hold what its options make true.
     """
 
     outputs = ("mask", "head")
-    notes = (
-        "channels double from the tier's width: the paper's numbers stand only in its figure 3",
-        "below the paper tier the stem reduces 2-fold, not 4-fold: the grid has pooled already",
-        "generalised Dice on candidate cells, beside a cross entropy (option cross_entropy)",
-        "score head in score space; the printed form is head_form='as-printed'",
-        "R_inter in a differentiable form; as printed it rewards what the text penalises (inter)",
-        "last quarter of the budget: score head on kept features (head_share)",
-        "omega_1 = 1, omega_2 = 0.3, lambda_2 = 0.01 are ours: the text prints none of them",
-    )
+    notes = tuple(DEFAULT_NOTES.values())
 
     def __init__(
         self,
@@ -98,11 +126,13 @@ class MMWFAnet(nn.Module):
         in_channels: int,
         width: int,
         fusion: str = "weighted",
-        heads: tuple[str, ...] = ("mask", "head"),
+        gates: Sequence[str] = GATES,
+        heads: Sequence[str] = ("mask", "head"),
         stem_stride: int = 2,
         dilation: int = 2,
-        head_form: str = "score-space",
+        head_sum: str = "scores",
         head_pooled: int = 5,
+        head_norm: bool = True,
         dropout: float = 0.0,
         dice: str = "sudre",
         cross_entropy: float = 1.0,
@@ -111,33 +141,45 @@ class MMWFAnet(nn.Module):
         lambda_intra: float = 1e-4,
         lambda_inter: float = 1e-2,
         inter: str = "differentiable",
+        task_weights: str = "fixed",
+        dependency: str = "inter",
+        lambda_relation: float = 1e-3,
+        lambda_reverse: float = 0.1,
+        lambda_adversarial: float = 0.05,
         head_share: float = 0.25,
     ) -> None:
         super().__init__()
-        if fusion not in FUSIONS:
-            raise ValueError(f"fusion must be one of {', '.join(FUSIONS)}, not {fusion!r}")
+        # taken before anything else is bound: the options by name
+        options = {k: v for k, v in locals().items() if k not in NOT_OPTIONS}
+        check_options(options)
         self.outputs = tuple(heads)
-        self.options = {
-            "dice": dice,
-            "cross_entropy": cross_entropy,
-            "omega_seg": omega_seg,
-            "omega_qua": omega_qua,
-            "lambda_intra": lambda_intra,
-            "lambda_inter": lambda_inter,
-            "inter": inter,
-            "head_share": head_share,
-        }
+        self.options = options
+        self.notes = notes_of(options)
         self.stem = Stem(in_channels, width, stem_stride)
-        self.fusion = FUSIONS[fusion]()
+        self.fusion = FUSIONS[fusion](width, gates)
         self.encoders = nn.ModuleDict({"axial": ResidualDilatedNetwork(width, width, dilation)})
         for view in self.fusion.views[1:]:
             self.encoders[view] = DilatedUNet(width, width)
+            self.encoders[view].requires_grad_(view in self.fusion.used)
         # (Y, X) of the shared features: stride, then pooling, each rounding as torch does
         plane = tuple(((n - 1) // (stem_stride // 2) + 1) // 2 for n in grid[1:])
         self.segmentation = SegmentationHead(width) if "mask" in heads else None
         self.quantification = None
         if "head" in heads:
-            self.quantification = ScoreHead(width, plane, head_form, head_pooled, dropout)
+            self.quantification = ScoreHead(width, plane, head_sum, head_pooled, head_norm, dropout)
+        self.uncertainty = self.relation = self.mapping = None
+        if task_weights == "uncertainty":
+            self.uncertainty = TaskUncertainty(uncertain_tasks(options))
+        if dependency == "dmtrl":
+            self.relation = RelationPrior(SCORES)
+        if dependency == "reverse-mapping":
+            first = self.quantification.first
+            self.mapping = ReverseMapping(first.in_features, first.out_features, SCORES)
+
+    @property
+    def diagnostics(self) -> dict[str, float]:
+        """What the options learnt beside the network, for the ledger."""
+        return self.uncertainty.as_dict() if self.uncertainty is not None else {}
 
     def shared(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Shared features (B, width, Z, y, x), and the stem's map before pooling."""
@@ -145,68 +187,147 @@ class MMWFAnet(nn.Module):
         before, after = self.stem(to_slices(image, "axial"))
         volume = from_slices(after, "axial", batch)  # (B, width, Z, y, x)
         features = {
-            view: from_slices(encoder(to_slices(volume, view)), view, batch)
-            for view, encoder in self.encoders.items()
+            view: from_slices(self.encoders[view](to_slices(volume, view)), view, batch)
+            for view in self.fusion.used
         }
         return self.fusion(features), before
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """(B, C, Z, Y, X) -> ``logits`` (B, 4, Z, Y, X) and ``scores`` (B, 12)."""
+    def _outputs(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+        """What :meth:`forward` gives, and what the score head saw of each slice."""
         shared, before = self.shared(image)
-        output = {}
+        output, gathered = {}, None
         if self.segmentation is not None:
             output["logits"] = self.segmentation(shared, before, image.shape[-2:])
         if self.quantification is not None:
-            output.update(self.quantification(self.quantification.gather(shared)))
-        return output
+            gathered = self.quantification.gather(shared)
+            output.update(self.quantification(gathered))
+        return output, gathered
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """(B, C, Z, Y, X) -> ``logits`` (B, 4, Z, Y, X) and ``scores`` (B, 12)."""
+        return self._outputs(image)[0]
 
     def losses(self, output: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """The terms of eq. 6."""
+        """The terms of eq. 6, or what the options put in their place.
+
+        The reverse mapping's two terms need the shared features; the stages add them.
+        """
         o = self.options
         terms = {}
         if "logits" in output:
-            logits = output["logits"]
-            dice = generalised_dice(logits, batch.target, batch.candidate, o["dice"])
-            terms["segmentation"] = o["omega_seg"] * dice
-            if o["cross_entropy"]:
-                entropy = candidate_cross_entropy(logits, batch)
-                terms["segmentation"] = terms["segmentation"] + o["cross_entropy"] * entropy
+            terms["segmentation"] = self._segmentation_loss(output["logits"], batch)
         if "scores" in output:
-            terms["scores"] = o["omega_qua"] * score_error(output, batch)
+            terms |= self._score_losses(output, batch, o["omega_qua"])
         heads = [m for m in (self.segmentation, self.quantification) if m is not None]
         terms["intra-task"] = o["lambda_intra"] * intra_task(heads)
-        if "logits" in output and "scores" in output and o["lambda_inter"]:
+        if "logits" in output and "scores" in output and uses_inter(o):
             counts = soft_counts(output["logits"], batch.candidate)
             terms["inter-task"] = o["lambda_inter"] * inter_task(
                 counts, output["scores"], o["inter"]
             )
         return terms
 
+    def _segmentation_loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        o = self.options
+        loss = generalised_dice(logits, batch.target, batch.candidate, o["dice"])
+        if self.uncertainty is None:
+            loss = o["omega_seg"] * loss
+        if o["cross_entropy"]:
+            loss = loss + o["cross_entropy"] * candidate_cross_entropy(logits, batch)
+        return loss if self.uncertainty is None else self.uncertainty.segmentation(loss)
+
+    def _score_losses(
+        self, output: dict[str, Tensor], batch: Batch, omega: float
+    ) -> dict[str, Tensor]:
+        if self.uncertainty is None:
+            terms = {"scores": omega * score_error(output, batch)}
+        else:
+            terms = {"scores": self.uncertainty.scores(output, batch)}
+        if self.relation is not None:
+            penalty = self.relation(self.quantification.second.weight)
+            terms["relation"] = self.options["lambda_relation"] * penalty
+        return terms
+
+    def after_step(self) -> None:
+        """DMTRL's closed-form update."""
+        if self.relation is not None:
+            self.relation.update(self.quantification.second.weight)
+
     def stages(self) -> list[Stage]:
         """Joint training, then further steps of the score head on kept features."""
         share = self.options["head_share"] if self.quantification is not None else 0.0
         if share and self.segmentation is None:
             share = 0.0  # the trunk learns from the scores alone: keep it learning
-        stages = [Stage("joint", 1 - share, self._joint_losses, list(self.parameters()))]
+        adversary, rival = {}, []
+        if self.mapping is not None:
+            rival = self.mapping.opponent_parameters()
+            adversary = {"opponent_parameters": rival, "opponent_losses": self._opponent_losses}
+        own = _without([p for p in self.parameters() if p.requires_grad], rival)
+        stages = [Stage("joint", 1 - share, self._joint_losses, own, **adversary)]
         if share:
+            learning = list(self.quantification.parameters())
+            if self.uncertainty is not None:
+                learning += self.uncertainty.score_parameters()
+            if self.mapping is not None:
+                learning += _without(self.mapping.parameters(), rival)
             stages.append(
                 Stage(
                     "score head",
                     share,
                     self._head_losses,
-                    list(self.quantification.parameters()),
+                    learning,
                     batch_scale=2,
                     keep=self._keep,
+                    **adversary,
                 )
             )
         return stages
 
     def _joint_losses(self, batch: Batch) -> dict[str, Tensor]:
-        return self.losses(self(batch.image), batch)
+        output, gathered = self._outputs(batch.image)
+        return self.losses(output, batch) | self._mapping_losses(output, gathered, batch)
 
     def _keep(self, image: Tensor) -> dict[str, Tensor]:
         shared, _ = self.shared(image)
         return {"gathered": self.quantification.gather(shared)}
 
     def _head_losses(self, batch: Batch) -> dict[str, Tensor]:
-        return {"scores": score_error(self.quantification(batch.kept["gathered"]), batch)}
+        gathered = batch.kept["gathered"]
+        output = self.quantification(gathered)
+        # alone, the scores need no weight against another task
+        terms = self._score_losses(output, batch, 1.0)
+        return terms | self._mapping_losses(output, gathered, batch)
+
+    def _mapping_losses(
+        self, output: dict[str, Tensor], gathered: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        """The reverse mapping's two terms, where it is in use."""
+        if self.mapping is None:
+            return {}
+        head = self.quantification
+        # a scan's features are the maximum of its slices'
+        reverse, adversarial = self.mapping.losses(
+            gathered.amax(dim=1),
+            output["scores"],
+            batch.scores,
+            head.first.weight,
+            head.second.weight,
+        )
+        return {
+            "reverse": self.options["lambda_reverse"] * reverse,
+            "adversarial": self.options["lambda_adversarial"] * adversarial,
+        }
+
+    def _opponent_losses(self, batch: Batch) -> dict[str, Tensor]:
+        if not self.mapping.ready:
+            with torch.no_grad():
+                self._joint_losses(batch)
+        return {"discriminator": self.mapping.opponent_loss()}
+
+
+def _without(
+    parameters: Iterable[nn.Parameter], others: Iterable[nn.Parameter]
+) -> list[nn.Parameter]:
+    """Those of the parameters that are not among the others."""
+    apart = {id(p) for p in others}
+    return [p for p in parameters if id(p) not in apart]

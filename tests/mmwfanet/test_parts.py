@@ -44,10 +44,12 @@ def test_axial_alone_builds_one_encoder():
 
 
 @pytest.mark.parametrize("stride", [2, 4])
-@pytest.mark.parametrize("form", ["score-space", "as-printed"])
+@pytest.mark.parametrize("head_sum", ["scores", "logarithms"])
+@pytest.mark.parametrize("pooled", [5, 0])
 @pytest.mark.parametrize("grid", [(8, 16, 16), (9, 17, 19)])
-def test_any_grid_stride_and_head_gives_the_right_shapes(stride, form, grid):
-    model = MMWFAnet(grid, 3, 8, stem_stride=stride, head_form=form).eval()
+def test_any_grid_stride_and_head_gives_the_right_shapes(stride, head_sum, pooled, grid):
+    options = {"stem_stride": stride, "head_sum": head_sum, "head_pooled": pooled}
+    model = MMWFAnet(grid, 3, 8, **options).eval()
     output = model(torch.randn(2, 3, *grid))
     assert output["logits"].shape == (2, 4, *grid)
     assert output["scores"].shape == (2, 12)
