@@ -6,11 +6,20 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import json
+import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import yaml
+
 from benchmark.errors import UserError
+from benchmark.sources import own_sources
+from benchmark.yaml_values import read_value
+
+EXPECTATIONS = ("lower", "higher", "")
+"""What an ablation's author expects of its figures against those of its base."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +35,19 @@ class Method:
     target : str
         ``package.module:Class`` or ``path/to/file.py:Class``.
     outputs : tuple of str
-        Where its scores come from: "mask", "head" or both.
+        Where its scores come from: "mask", "head" or both; empty until the class is asked.
     paper : str or None
         Its name in the paper's tables.
     options : dict
-        Constructor options.
+        Constructor options. Those of an ablation are its change.
     trained : bool
         False for the reference rows, which learn nothing by gradient.
+    base : str or None
+        The method that an ablation changes; None for a method of its own.
+    expect : str
+        One of `EXPECTATIONS`.
+    retrain : bool
+        False tests the base's own weights with the change made, without training again.
     """
 
     name: str
@@ -42,6 +57,21 @@ class Method:
     paper: str | None = None
     options: dict = field(default_factory=dict)
     trained: bool = True
+    base: str | None = None
+    expect: str = ""
+    retrain: bool = True
+
+    @property
+    def family(self) -> str:
+        """The base's name, or its own: ablations share their base's options of a tier."""
+        return self.base or self.name
+
+    @property
+    def change(self) -> str:
+        """``"fusion = sum"``; empty for a method of its own."""
+        return (
+            ", ".join(f"{k} = {written(v)}" for k, v in self.options.items()) if self.base else ""
+        )
 
     def load(self) -> type:
         """The class behind the name.
@@ -67,16 +97,61 @@ class Method:
 
     def source(self) -> str:
         """Text of the files that define the method: a changed line makes a new run."""
-        loaded = self.load()
-        package = loaded.__module__.partition(".")[0]
-        if package == "mmwfanet":
-            folder = Path(inspect.getfile(loaded)).parent
-            return "\n".join(p.read_text(encoding="utf-8") for p in sorted(folder.glob("*.py")))
-        text = Path(inspect.getfile(loaded)).read_text(encoding="utf-8")
-        shared = Path(inspect.getfile(loaded)).with_name("blocks.py")
-        if package == "baselines" and shared.exists():
-            text += shared.read_text(encoding="utf-8")
-        return text
+        return own_sources(inspect.getfile(self.load()))
+
+    def defaults(self) -> dict:
+        """Every option of the class with its default.
+
+        Raises
+        ------
+        UserError
+            If the method cannot be loaded.
+        """
+        parameters = inspect.signature(self.load()).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+    def settled(self, tier_options: dict | None = None) -> Method:
+        """The method with every option stated: defaults, then the tier's, then its own.
+
+        Parameters
+        ----------
+        tier_options : dict, optional
+            Options by method name, as a suite's tier gives them.
+
+        Raises
+        ------
+        UserError
+            If an option is unknown (the nearest is named).
+        """
+        known = self.defaults()
+        tier = tier_options or {}
+        of_family, of_name = tier.get(self.family) or {}, tier.get(self.name) or {}
+        stated = {**of_family, **self.options, **of_name}
+        takes_any = any(
+            p.kind is p.VAR_KEYWORD for p in inspect.signature(self.load()).parameters.values()
+        )
+        for option in stated:
+            if option not in known and not takes_any:
+                close = difflib.get_close_matches(option, known, n=1, cutoff=0.4)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                there = f" (there are: {', '.join(known)})" if known else " (it has none)"
+                raise UserError(f"method {self.family!r} has no option {option!r}{hint}{there}")
+        return replace(self, options=_plain({**known, **stated}))
+
+
+def written(value: object) -> str:
+    """An option's value as YAML has it on one line: ``[axial, coronal]``, ``0.01``, ``1e-05``."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    return text.strip().removesuffix("...").strip()
+
+
+def _plain(options: dict) -> dict:
+    """Options as JSON has them: tuples become lists, what JSON does not know its `repr`."""
+    return json.loads(json.dumps(options, default=repr))
 
 
 def _import(name: str):
@@ -94,6 +169,31 @@ def _import(name: str):
 
 
 _BOTH = ("mask", "head")
+
+
+def _ablation(
+    name: str,
+    title: str,
+    options: dict,
+    expect: str = "lower",
+    outputs: tuple[str, ...] = _BOTH,
+    paper: bool = True,
+    retrain: bool = True,
+) -> Method:
+    """A configuration of MMWFAnet's parts."""
+    return Method(
+        name,
+        title,
+        "mmwfanet.model:MMWFAnet",
+        outputs,
+        title if paper else None,
+        options,
+        base="mmwfanet",
+        expect=expect,
+        retrain=retrain,
+    )
+
+
 _ALL = (
     Method("mmwfanet", "MMWFAnet", "mmwfanet.model:MMWFAnet", _BOTH, "MMWFAnet"),
     Method("fcn3d", "3D FCN", "baselines.fcn3d:FCN3D", ("mask",), "3D FCN"),
@@ -106,6 +206,30 @@ _ALL = (
     ),
     Method("dmtrl", "DMTRL", "baselines.dmtrl:DMTRL", ("head",), "DMTRL"),
     Method("arm-mtl", "ARM-MTL", "baselines.arm_mtl:ARMMTL", _BOTH, "ARM-MTL"),
+    # Table 2: what each part of MMWFAnet gives
+    _ablation("avl", "AVL", {"fusion": "axial"}),
+    _ablation("mvl", "MVL", {"fusion": "sum"}),
+    _ablation("s-model", "S-model", {"heads": ["mask"]}, outputs=("mask",)),
+    _ablation("q-model", "Q-model", {"heads": ["head"]}, outputs=("head",)),
+    # the trained network, tested without a view: nothing is trained again
+    _ablation(
+        "no-coronal", "coronal gate off", {"gates": ["sagittal"]}, paper=False, retrain=False
+    ),
+    _ablation(
+        "no-sagittal", "sagittal gate off", {"gates": ["coronal"]}, paper=False, retrain=False
+    ),
+    _ablation("no-gates", "both gates off", {"gates": []}, paper=False, retrain=False),
+    # Table 3: other attention, other ways of learning both tasks
+    _ablation("res-att", "Res-Att", {"fusion": "res-att"}),
+    _ablation("senet", "SENet", {"fusion": "senet"}),
+    _ablation("danet", "DANet", {"fusion": "danet"}),
+    _ablation("dmtrl-swap", "DMTRL in MMWFAnet", {"dependency": "dmtrl"}, paper=False),
+    _ablation("hu-mtl", "HU-MTL", {"task_weights": "uncertainty"}),
+    replace(
+        _ablation("arm-swap", "ARM-MTL in MMWFAnet", {"dependency": "reverse-mapping"}),
+        paper="ARM-MTL",
+    ),
+    # no learning
     Method(
         "all-lad",
         "every candidate is LAD",
@@ -130,7 +254,13 @@ for _method in _ALL:
 
 
 def find(name: str) -> Method:
-    """The method of that name, or the user's own class given as ``path/to/net.py:Net``.
+    """The method of that name.
+
+    Parameters
+    ----------
+    name : str
+        One of `METHODS`; the user's own class as ``path/to/net.py:Net``; or either of them with
+        options changed, ``mmwfanet+fusion=sum+lambda_inter=0``: an ablation.
 
     Raises
     ------
@@ -139,6 +269,9 @@ def find(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
+    base, plus, _ = name.partition("+")
+    if plus:
+        return ablation(find(base), read_options(name), name)
     if ":" in name:
         own = Method(name, name.rpartition(":")[2], name, ())
         outputs = tuple(getattr(own.load(), "outputs", ()))
@@ -148,3 +281,62 @@ def find(name: str) -> Method:
     nearest = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.4)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise UserError(f"unknown method {name!r}{hint} (`benchmark list methods` shows all)")
+
+
+def read_options(name: str) -> dict:
+    """The options written in ``base+option=value+option=value``.
+
+    Raises
+    ------
+    UserError
+        If one is not so written.
+    """
+    options = {}
+    # 1e+3 holds a plus of its own
+    for part in re.split(r"\+(?=[A-Za-z_])", name)[1:]:
+        option, equals, value = part.partition("=")
+        if not equals or not option or not value:
+            raise UserError(f"method {name!r}: write METHOD+OPTION=VALUE, as mmwfanet+fusion=sum")
+        options[option.strip()] = read_value(value, f"method {name!r}: {option}")
+    return options
+
+
+def ablation(
+    base: Method,
+    change: dict,
+    name: str,
+    title: str | None = None,
+    expect: str = "",
+    retrain: bool = True,
+    paper: str | None = None,
+) -> Method:
+    """A method that differs from its base in some options.
+
+    Parameters
+    ----------
+    base : Method
+    change : dict
+        New values by option.
+    name : str
+    title : str, optional
+        By default the base's title and the change.
+    expect : str
+        One of `EXPECTATIONS`.
+    retrain : bool
+        False tests the base's weights with the change made.
+    paper : str, optional
+        Its name in the paper's tables.
+    """
+    words = ", ".join(f"{option} {written(value)}" for option, value in change.items())
+    return replace(
+        base,
+        name=name,
+        title=title or f"{base.title} {words}",
+        # a change of heads changes them: the class is asked once it is built
+        outputs=() if "heads" in change else base.outputs,
+        paper=paper,
+        options={**base.options, **change},
+        base=base.family,
+        expect=expect,
+        retrain=retrain,
+    )

@@ -17,6 +17,7 @@ import click
     show_default=True,
 )
 @click.option("--metrics", is_flag=True, help="Also volume, mass, sensitivity and PPV by artery.")
+@click.option("--notes", is_flag=True, help="Also each method's deviations from its paper.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -25,7 +26,7 @@ import click
     metavar="FOLDER",
     help="Where runs are kept.",
 )
-def show(run: str | None, form: str, metrics: bool, out: Path) -> None:
+def show(run: str | None, form: str, metrics: bool, notes: bool, out: Path) -> None:
     """Print a finished leaderboard again, made anew from the kept predictions.
 
     RUN is a run's folder, its name, or a suite (then its newest run); by default the newest run
@@ -41,7 +42,7 @@ def show(run: str | None, form: str, metrics: bool, out: Path) -> None:
         from benchmark.report.consoles import make_console
         from benchmark.report.terminal import print_board
 
-        print_board(board, make_console(), more=metrics)
+        print_board(board, make_console(), more=metrics, notes=notes)
         return
     text = {"markdown": as_markdown, "csv": as_csv, "json": as_json}[form](board)
     click.echo(text, nl=False)

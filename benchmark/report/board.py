@@ -91,6 +91,45 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """What one change made of its base, on the same scans and seeds.
+
+    Attributes
+    ----------
+    title, base : str
+        Titles of the two methods.
+    change : str
+        ``"fusion = sum"``.
+    source : str
+        "mask" or "head".
+    differences : dict of Column to Figure
+        The ablation's figure less its base's, with the paired interval.
+    judged : Column
+        The figure by which it is judged: F1 whole of a mask, mean ICC of a head.
+    expect : str
+        "lower", "higher" or nothing: as its author expected before it ran.
+    found : str
+        "lower", "higher" or "undecided", by the adjusted p value at 0.05.
+    p : float
+        Of no difference in `judged`, adjusted after Holm over the board's ablations.
+    within_noise : bool or None
+        Whether the difference is no larger than that of two runs which differ in the seed alone;
+        None where one seed was run.
+    """
+
+    title: str
+    base: str
+    change: str
+    source: str
+    differences: dict[Column, Figure]
+    judged: Column
+    expect: str
+    found: str
+    p: float
+    within_noise: bool | None = None
+
+
+@dataclass(frozen=True)
 class Row:
     """One method.
 
@@ -132,6 +171,8 @@ class Board:
         Sentences under the table.
     columns : tuple of Column
         Columns for which best and tied are marked.
+    ablations : tuple of Ablation
+        Each ablation beside its base, if both are on the board.
     """
 
     suite: str
@@ -141,6 +182,7 @@ class Board:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    ablations: tuple[Ablation, ...] = ()
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -10,7 +10,18 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmark.report.board import Board, Column, Figure, Line, Row, interval, number, with_paper
+from benchmark.report import ablations
+from benchmark.report.board import (
+    Ablation,
+    Board,
+    Column,
+    Figure,
+    Line,
+    Row,
+    interval,
+    number,
+    with_paper,
+)
 from benchmark.report.spent import HEADINGS, spent_cells
 from benchmark.report.terminal import AGREEMENT, MORE, OVERLAP, footer, heading
 from benchmark.runs.store import KeptCell, write_text
@@ -81,6 +92,7 @@ def as_json(board: Board) -> str:
         "facts": dict(board.facts),
         "notes": list(board.notes),
         "methods": [_json_row(row) for row in board.rows],
+        "ablations": [_json_ablation(ablation) for ablation in board.ablations],
     }
     return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
@@ -95,6 +107,9 @@ def as_markdown(board: Board) -> str:
     }
     for title, columns in tables.items():
         parts += [f"## {title}", _markdown_table(board, columns, title.startswith("Segmentation"))]
+    if board.ablations:
+        parts.append("## Ablations: difference to the base")
+        parts.append(_pipes(ablations.HEADINGS, map(ablations.ablation_cells, board.ablations)))
     parts.append("## Spent by each method (mean over seeds)")
     rows = [spent_cells(row) for row in board.rows if row.trained]
     parts.append(_pipes(HEADINGS, rows))
@@ -178,7 +193,7 @@ def _json_row(row: Row) -> dict:
         "trained": row.trained,
         "failed": row.failed,
         "notes": list(row.notes),
-        "spent": row.spent,
+        "spent": _finite(row.spent),
         "lines": [
             {
                 "source": line.source,
@@ -197,10 +212,25 @@ def _json_row(row: Row) -> dict:
     }
 
 
+def _json_ablation(ablation: Ablation) -> dict:
+    differences = {
+        f"{metric} {target}": _json_figure(gap)
+        for (metric, target), gap in ablation.differences.items()
+    }
+    values = {**ablation.__dict__, "judged": " ".join(ablation.judged)}
+    return _finite({**values, "differences": differences})
+
+
 def _json_figure(figure: Figure | None) -> dict | None:
     if figure is None:
         return None
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in asdict(figure).items()
-    }
+    return _finite(asdict(figure))
+
+
+def _finite(value):
+    """The same values with null for every number that JSON cannot write."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

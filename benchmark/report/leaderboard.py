@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmark.errors import UserError
 from benchmark.report import paper
+from benchmark.report.ablations import compare_to_bases, seed_noise
 from benchmark.report.board import TARGETS, Board, Column, Figure, Line, Row, interval, number
 from benchmark.report.measure import Measured, difference, figures_of, marks, measure
 from benchmark.runs.display import counted
@@ -53,14 +54,17 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
         rows.append((method, own, lines))
     _add_marks(rows, measured)
     made = tuple(_row(method, own, lines, plan) for method, own, lines in rows)
+    sources = [[line.source for line in lines] for _, _, lines in rows]
+    noise = seed_noise(plan["methods"], sources, measured)
     return Board(
         suite=plan["suite"],
         title=plan["title"],
         scale=plan["scale"],
         rows=made,
-        facts=(*_facts(plan, finished), *_spread(rows, measured)),
+        facts=(*_facts(plan, finished), *_spread(rows, measured), *_noise(plan, noise)),
         notes=_notes(plan, finished),
         columns=RANKED,
+        ablations=compare_to_bases(plan["methods"], sources, measured, noise),
     )
 
 
@@ -171,7 +175,12 @@ def _spent(cells: list[KeptCell], rate: float | None) -> dict:
     for stage in stages:
         if rate and isinstance(stage.get("learning_rate"), int | float):
             stage["learning_rate_multiple"] = round(stage["learning_rate"] / rate, 6)
-    return {**means, "stages": stages, "diagnostics": ledgers[0].get("diagnostics") or {}}
+    return {
+        **means,
+        "stages": stages,
+        "diagnostics": ledgers[0].get("diagnostics") or {},
+        "weights_from": ledgers[0].get("weights_from") or "",
+    }
 
 
 def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
@@ -245,3 +254,18 @@ def _spread(rows: list[tuple], measured: list[list[Measured]]) -> list[tuple[str
         f"{number(gap.value)} ({interval(gap)}, paired)"
     )
     return [("spread", text)]
+
+
+def _noise(plan: dict, noise: dict[tuple[str, Column], float]) -> list[tuple[str, str]]:
+    """How far apart two runs lie that differ in the seed alone."""
+    if len(plan["seeds"]) < 2:
+        return [("seed noise", "not measured with one seed (--seeds 3)")]
+    parts = [
+        f"{metric} {target} ({source}) {number(value)}"
+        for (source, (metric, target)), value in noise.items()
+        if np.isfinite(value)
+    ]
+    if not parts:
+        return []
+    text = "95 % of two runs that differ in the seed alone lie within: " + ", ".join(parts)
+    return [("seed noise", text)]

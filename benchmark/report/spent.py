@@ -1,8 +1,10 @@
-"""The table of what each method spent."""
+"""What each method spent, and what it measured of itself."""
 
 from __future__ import annotations
 
-from benchmark.report.board import Row
+import math
+
+from benchmark.report.board import Row, number
 
 HEADINGS = (
     "method",
@@ -18,10 +20,20 @@ HEADINGS = (
     "stages (share x learning rate)",
 )
 
+_OF_TRAINING = frozenset(
+    {"device_seconds", "steps", "samples", "flops", "flops_per_step", "step_seconds"}
+    | {"wall_seconds", "stages"}
+)
+"""Ledger entries that say nothing of a network that was only tested."""
+
 
 def spent_cells(row: Row) -> tuple[str, ...]:
-    """One row of the table, as text; an en dash where the ledger has no entry."""
-    spent = row.spent
+    """One row of the table, as text; an en dash where the ledger has no entry.
+
+    A network tested with another's weights spent nothing itself: ``as`` that one, not zero.
+    """
+    source = taken_from(row)
+    spent = {k: v for k, v in row.spent.items() if not (source and k in _OF_TRAINING)}
 
     def show(name: str, scale: float = 1.0, digits: int = 0) -> str:
         value = spent.get(name)
@@ -29,7 +41,7 @@ def spent_cells(row: Row) -> tuple[str, ...]:
 
     return (
         row.title,
-        show("device_seconds", 1, 1),
+        f"as {source}" if source else show("device_seconds", 1, 1),
         show("steps"),
         show("samples"),
         show("flops", 1e-12, 2),
@@ -40,6 +52,20 @@ def spent_cells(row: Row) -> tuple[str, ...]:
         show("wall_seconds", 1, 0),
         stages(spent.get("stages") or ()),
     )
+
+
+def taken_from(row: Row) -> str:
+    """Whose weights the row was tested with; empty if it was trained itself."""
+    return str(row.spent.get("weights_from") or "")
+
+
+def diagnostics(values: dict[str, float | None]) -> str:
+    """``"autoencoder dice .412 (first seed)"``: what a network measured of itself in training."""
+    parts = []
+    for name, value in values.items():
+        known = isinstance(value, int | float) and math.isfinite(value)
+        parts.append(f"{name.replace('_', ' ')} {number(value) if known else 'undefined'}")
+    return f"{', '.join(parts)} (first seed)"
 
 
 def stages(declared) -> str:

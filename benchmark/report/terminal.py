@@ -9,6 +9,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.report import ablations
 from benchmark.report.board import (
     TARGETS,
     Board,
@@ -19,7 +20,7 @@ from benchmark.report.board import (
     number,
     with_paper,
 )
-from benchmark.report.spent import HEADINGS, spent_cells
+from benchmark.report.spent import HEADINGS, diagnostics, spent_cells, taken_from
 
 OVERLAP: tuple[Column, ...] = (
     *(("F1", target) for target in TARGETS),
@@ -53,7 +54,7 @@ MORE: dict[str, tuple[Column, ...]] = {
 }
 
 
-def print_board(board: Board, console: Console, more: bool = False) -> None:
+def print_board(board: Board, console: Console, more: bool = False, notes: bool = False) -> None:
     """Print a leaderboard, on narrow terminals without the figures of single arteries.
 
     Parameters
@@ -62,6 +63,8 @@ def print_board(board: Board, console: Console, more: bool = False) -> None:
     console : rich.console.Console
     more : bool
         Also print volume and mass by artery, and sensitivity and PPV by artery.
+    notes : bool
+        Print each method's deviations from its paper; otherwise how many there are.
     """
     tables = {"Segmentation, by volume": OVERLAP, "Scores against the reference": AGREEMENT}
     tables |= MORE if more else {}
@@ -76,6 +79,12 @@ def print_board(board: Board, console: Console, more: bool = False) -> None:
             shortened = True
             table = _table(title, fewer, board)
         console.print(table)
+    if board.ablations:
+        for shown in (range(len(ablations.HEADINGS)), (0, 1, 2, 3, 5, 8, 9), (0, 1, 3, 9)):
+            table = _ablations(board, shown)
+            if _fits(table, console):
+                break
+        console.print(table)
     for shown in (range(len(HEADINGS)), (0, 1, 2, 5, 7), (0, 1, 2)):
         spent = _spent(board, shown)
         if _fits(spent, console):
@@ -83,7 +92,7 @@ def print_board(board: Board, console: Console, more: bool = False) -> None:
     console.print(spent)
     if shortened:
         console.print("More columns: a wider terminal, or benchmark show --format markdown")
-    for line in footer(board):
+    for line in footer(board, notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -100,13 +109,23 @@ def _fits(table: Table, console: Console) -> bool:
     return table.__rich_measure__(console, unbounded).maximum <= console.width
 
 
-def footer(board: Board) -> list[str]:
-    """The lines under the tables."""
+def footer(board: Board, notes: bool = True) -> list[str]:
+    """The lines under the tables.
+
+    Parameters
+    ----------
+    board : Board
+    notes : bool
+        With each method's deviations; otherwise one line counts them and says where they are.
+    """
     lines = [
         "95 % interval below each figure; in brackets the paper's, from other scans. "
         "* best, ~ not told apart from the best (paired over scans).",
         "AS, VS, MS: Agatston, volume and mass score. "
         "F1 to best: difference in F1 whole to the best method, paired.",
+    ]
+    lines += [
+        ablations.explanation(base) for base in dict.fromkeys(a.base for a in board.ablations)
     ]
     width = max((len(name) for name, _ in board.facts), default=0)
     lines += [f"{name:<{width}}  {text}" for name, text in board.facts]
@@ -119,8 +138,26 @@ def footer(board: Board) -> list[str]:
         if filled:
             lines.append(f"{row.title}: {filled} missing predictions took the worst value")
     for row in board.rows:
-        lines += [f"{row.title}: {note}" for note in row.notes]
-    return lines
+        if taken_from(row):
+            lines.append(f"{row.title}: not trained, tested with the weights of {taken_from(row)}")
+        if row.spent.get("diagnostics"):
+            lines.append(f"{row.title}: {diagnostics(row.spent['diagnostics'])}")
+    return lines + (deviations(board) if notes else _counted_deviations(board))
+
+
+def deviations(board: Board) -> list[str]:
+    """Each deviation once, after the methods that have it: ``"3D FCN, 3D U-Net: ..."``."""
+    titles: dict[str, list[str]] = {}
+    for row in board.rows:
+        for note in row.notes:
+            titles.setdefault(note, []).append(row.title)
+    return [f"{', '.join(having)}: {note}" for note, having in titles.items()]
+
+
+def _counted_deviations(board: Board) -> list[str]:
+    counts = [f"{len(row.notes)} of {row.title}" for row in board.rows if row.notes]
+    where = "leaderboard.md, or benchmark show --notes"
+    return [f"deviations: {', '.join(counts)} ({where})"] if counts else []
 
 
 def heading(column: Column) -> str:
@@ -184,6 +221,19 @@ def _difference(line: Line) -> Group | str:
         return "best" if line.marks.get(("F1", "whole")) == "best" else ""
     top = Text(number(line.difference.value), justify="right")
     return Group(top, Text(interval(line.difference, between="–"), style="dim", justify="right"))
+
+
+def _ablations(board: Board, shown: Iterable[int]) -> Table:
+    table = _frame("Ablations: difference to the base")
+    for index in shown:
+        figure = 3 <= index <= 7
+        table.add_column(
+            ablations.HEADINGS[index], justify="right" if figure else "left", no_wrap=True
+        )
+    for ablation in board.ablations:
+        cells = ablations.ablation_cells(ablation, line_break="\n")
+        table.add_row(*(cells[index] for index in shown))
+    return table
 
 
 def _spent(board: Board, shown: Iterable[int]) -> Table:

@@ -6,10 +6,11 @@ import errno
 import json
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
+from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.display import Display, duration
@@ -22,7 +23,7 @@ from benchmark.runs.request import (
     usable_cores,
 )
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
-from benchmark.runs.store import KeptCell, Store, write_text
+from benchmark.runs.store import KeptCell, Store, named, write_text
 from benchmark.suites.load import load_suite
 from benchmark.training.settings import Settings
 
@@ -42,12 +43,14 @@ class Outcome:
     folder : Path
         The run's folder.
     failed : tuple of KeptCell
+    cohort : Cohort
     """
 
     plan: dict
     cells: tuple[KeptCell, ...]
     folder: Path
     failed: tuple[KeptCell, ...]
+    cohort: Cohort
 
 
 def execute(request: Request, display: Display, trainer=None) -> Outcome:
@@ -89,6 +92,7 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
     plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads)
     store = Store(request.out)
+    require_bases(plan, store)
     store.check_writable()
     folder = store.root / suite.name / plan.run_name
     waiting = [cell for cell in plan.cells if not store.finished(cell.folder)]
@@ -100,14 +104,26 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
         prepared = _prepare(trainer, cohort, split, scale.settings, display, request.workers)
     for place, cell in enumerate(plan.cells, start=1):
         count = f"[{place}/{len(plan.cells)}]"
-        if cell not in waiting:
+        # one cell may stand under two names: an ablation that changes nothing
+        if cell not in waiting or store.finished(cell.folder):
             display.say(f"{count} {cell.label}: kept from before")
             continue
         line = _run(trainer, cell, prepared, scale.settings, device, threads, store, display)
         display.say(f"{count} {line}")
-    cells = tuple(store.read(cell.folder) for cell in plan.cells)
+    cells = tuple(named(store.read(cell.folder), cell.method) for cell in plan.cells)
     failed = tuple(cell for cell in cells if cell.state == "failed")
-    return Outcome(plan.values, cells, folder, failed)
+    return Outcome(plan.values, cells, folder, failed, cohort)
+
+
+def require_bases(plan, store: Store) -> None:
+    """Raise UserError if an ablation tests weights that this run will not have."""
+    coming = {cell.folder for cell in plan.cells}
+    for cell in plan.cells:
+        if cell.weights and cell.weights not in coming and not store.finished(cell.weights):
+            raise UserError(
+                f"{cell.method.name} tests the weights of {cell.method.family}, which is not among "
+                f"the methods and not kept from before: add {cell.method.family} to --methods"
+            )
 
 
 def _trainer() -> SimpleNamespace:
@@ -144,12 +160,18 @@ def _run(trainer, cell, prepared, settings, device, threads, store, display) -> 
         if cell.broken:
             raise UserError(cell.broken)
         with display.training(cell.label) as show:
+            weights = None if cell.weights is None else store.weights(cell.weights)
+            more = {} if weights is None else {"weights": weights}
+            # the method states all its options, those of the tier among them
+            settings = replace(settings, options=None)
             result = trainer.run_cell(
-                cell.method, prepared, settings, cell.seed, device, threads, note
+                cell.method, prepared, settings, cell.seed, device, threads, note, **more
             )
         wall = time.monotonic() - begin
         log.append(f"finished after {wall:.1f} s")
         ledger = {"wall_seconds": wall, **result.ledger}
+        if cell.weights is not None:
+            ledger["weights_from"] = find(cell.method.family).title
         data_notes = tuple(getattr(prepared, "notes", ()))
         store.write_finished(cell, result, "\n".join(log) + "\n", ledger, data_notes)
         return f"{cell.label}: finished in {duration(wall)}{_spent(ledger)}"

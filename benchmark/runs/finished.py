@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.runs.store import KeptCell, Store
+from benchmark.runs.store import KeptCell, Store, named
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,11 @@ def read_cells(run: FinishedRun) -> tuple[KeptCell, ...]:
             f"{run.folder}: {len(missing)} of {len(names)} runs are not there ({missing[0]}); "
             "finish them with the same `benchmark run` command"
         )
-    return tuple(cells)
+    methods = {method["name"]: method for method in run.plan["methods"]}
+    return tuple(
+        named(cell, methods[entry["method"]])
+        for cell, entry in zip(cells, run.plan["cells"], strict=True)
+    )
 
 
 def _when(path: Path) -> float:

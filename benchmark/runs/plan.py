@@ -32,6 +32,8 @@ class CellPlan:
         Name of its folder under ``cells/``: method, seed and the first digits of its key.
     key : dict
         All that the result depends on. Equal keys, equal result.
+    weights : str or None
+        Folder of the cell whose weights are tested here; None trains.
     broken : str or None
         Why the method cannot even be loaded; it then goes on the board as failed.
     """
@@ -40,6 +42,7 @@ class CellPlan:
     seed: int
     folder: str
     key: dict
+    weights: str | None = None
     broken: str | None = None
 
     @property
@@ -79,35 +82,47 @@ def make_cell(
     split_hash: str,
     device: str,
     threads: int,
+    weights: str | None = None,
+    broken: str | None = None,
 ) -> CellPlan:
     """A cell and its key.
 
     Parameters
     ----------
     method : Method
+        With every option stated (`Method.settled`), unless ``broken``.
     seed : int
     settings : dict
-        `Settings.as_dict()`. Of its options only the method's own count.
+        `Settings.as_dict()`.
     fingerprint, split_hash : str
         Of cohort and split.
     device : str
         "cpu" or "cuda".
     threads : int
         A device-second of two threads is not that of one, so they are part of the key.
+    weights : str, optional
+        Folder of the cell whose weights are tested.
+    broken : str, optional
+        Why the method cannot be loaded.
+
+    Notes
+    -----
+    The key holds what the method *is*, not what it is called: an ablation under two names, or with
+    an option written out that is the default, is one cell.
     """
-    broken = None
-    try:
-        source = method.source()
-    except UserError as error:
-        source, broken = "", str(error)
-    shared = {name: value for name, value in settings.items() if name != "options"}
-    options = {**method.options, **((settings.get("options") or {}).get(method.name) or {})}
+    source = ""
+    if broken is None:
+        try:
+            source = method.source()
+        except (UserError, SyntaxError) as error:
+            broken = str(error)
     key = {
-        "method": method.name,
-        "options": options,
+        "method": method.family,
+        "target": method.target,
+        "options": method.options,
         "source": hashlib.sha256(source.encode()).hexdigest(),
         "harness": harness_hash(),
-        "settings": shared,
+        "settings": {name: value for name, value in settings.items() if name != "options"},
         "cohort": fingerprint,
         "split": split_hash,
         "seed": seed,
@@ -115,9 +130,11 @@ def make_cell(
         "device": device,
         "threads": threads,
     }
+    if weights is not None:
+        key["weights"] = weights
     key = json.loads(json.dumps(key))
-    folder = f"{_slug(method.name)}-seed{seed}-{_digest(key)[:12]}"
-    return CellPlan(method, seed, folder, key, broken)
+    folder = f"{_slug(method.family)}-seed{seed}-{_digest(key)[:12]}"
+    return CellPlan(method, seed, folder, key, weights, broken)
 
 
 @cache

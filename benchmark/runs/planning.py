@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark import __version__
 from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.split import Split
-from benchmark.methods import Method
+from benchmark.errors import UserError
+from benchmark.methods import Method, find
 from benchmark.runs.display import counted, duration
 from benchmark.runs.plan import CellPlan, Plan, make_cell
 from benchmark.runs.store import Store
 from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Budget
+
+TRIAL_GRID = (16, 32, 32)
+"""Cells (Z, Y, X) of the grid on which options are tried out: the network is built, not run."""
+
+CHANNEL_COUNT = 3
+"""Channels of `benchmark.contract.Batch.image`; benchmark.training.grid would import torch."""
 
 
 def make_plan(
@@ -29,9 +37,23 @@ def make_plan(
     """The cells of a run and the values of its plan.json."""
     settings = scale.settings.as_dict()
     fingerprint = cohort.fingerprint()
+    changes = {method.name: method.change for method in methods}
+    settled = [_settle(method, settings) for method in methods]
+    methods = tuple(method for method, _ in settled)
+
+    def cell_of(method: Method, seed: int, **more) -> CellPlan:
+        return make_cell(method, seed, settings, fingerprint, split.hash, device, threads, **more)
+
+    def weights_of(method: Method, seed: int) -> str | None:
+        """Folder of the base's cell, for an ablation that trains nothing."""
+        if method.retrain:
+            return None
+        base, broken = _settle(find(method.family), settings)
+        return cell_of(base, seed, broken=broken).folder
+
     cells = tuple(
-        make_cell(method, seed, settings, fingerprint, split.hash, device, threads)
-        for method in methods
+        cell_of(method, seed, weights=weights_of(method, seed), broken=broken)
+        for method, broken in settled
         for seed in seeds
     )
     values = {
@@ -46,6 +68,7 @@ def make_plan(
             "fingerprint": fingerprint,
             "notes": list(cohort.notes),
             "scans": len(cohort.records()),
+            "spacing": getattr(cohort, "spacing", None),
         },
         "split": {
             "hash": split.hash,
@@ -63,6 +86,11 @@ def make_plan(
                 "outputs": list(method.outputs),
                 "paper": method.paper,
                 "trained": method.trained,
+                "options": method.options,
+                "base": method.base,
+                "change": changes[method.name],
+                "expect": method.expect,
+                "retrain": method.retrain,
             }
             for method in methods
         ],
@@ -72,6 +100,31 @@ def make_plan(
         "version": __version__,
     }
     return Plan(json.loads(json.dumps(values)), cells)
+
+
+def _settle(method: Method, settings: dict) -> tuple[Method, str | None]:
+    """The method with every option stated, and why it cannot be loaded, if it cannot.
+
+    Raises
+    ------
+    UserError
+        If an option is unknown or has a value that the class refuses: found now, not after the
+        methods before it have trained for an hour.
+    """
+    if not method.trained:
+        return method, None
+    try:
+        method.load()
+    except UserError as error:
+        return method, str(error)
+    stated = method.settled(settings.get("options"))
+    if method.base is None and not (settings.get("options") or {}).get(method.name):
+        return stated, None
+    try:
+        model = method.load()(TRIAL_GRID, CHANNEL_COUNT, settings["width"], **stated.options)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"method {method.name!r}: {error}") from None
+    return replace(stated, outputs=tuple(model.outputs)), None
 
 
 def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Path) -> list[str]:
@@ -98,7 +151,7 @@ def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Pat
 def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store) -> str:
     """A rough guess: the budget where it is time, what a kept cell took where it is not."""
     budget = Budget.parse(plan.values["settings"]["budget"])
-    trained = [cell for cell in waiting if cell.method.trained]
+    trained = {c.folder for c in waiting if c.method.trained and c.weights is None}
     if budget.unit == "device-seconds":
         # Inference, the clocks outside the budget and the two reference rows: about a tenth more.
         total = 1.1 * budget.amount * len(trained)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import yaml
 
 from benchmark.errors import UserError
 from benchmark.methods import Method, find
 from benchmark.suites.schema import SCALES, Scale, Suite, nearest, override
+from benchmark.yaml_values import read_value
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def chosen_methods(suite: Suite, wanted: tuple[str, ...]) -> tuple[Method, ...]:
     UserError
         If a name is unknown.
     """
-    names = wanted or (*suite.methods, *suite.references)
-    found = [find(name) for name in dict.fromkeys(names)]
+    own = {method.name: method for method in (*suite.methods, *suite.references)}
+    found = [own[n] if n in own else find(n) for n in dict.fromkeys(wanted or own)]
     return tuple(sorted(found, key=lambda method: not method.trained))
 
 
@@ -81,10 +81,7 @@ def chosen_scale(suite: Suite, tier: str, request: Request) -> Scale:
         raise UserError(f"suite {suite.name} has no scale {tier!r}; it has {known}")
     changes = {}
     for key, text in request.changes:
-        try:
-            changes[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UserError(f"--set {key}: cannot read the value {text!r}") from None
+        changes[key] = read_value(text, f"--set {key}")
     return override(suite.scales[tier], changes) if changes else suite.scales[tier]
 
 
@@ -112,3 +109,9 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def split_names(text: str) -> list[str]:
+    """Method names at commas, but not at those of a list: ``a,b+gates=[coronal, sagittal]``."""
+    names = re.split(r",(?![^\[]*\])", text)
+    return [name.strip() for name in names if name.strip()]

@@ -9,12 +9,13 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.methods import Method
 from benchmark.runs.plan import FORMAT, CellPlan
 
 _ARRAYS = ("reference", "mask", "head", "tp", "fp", "fn", "worst_fp")
@@ -117,6 +118,27 @@ class Store:
                 f"{path}: damaged ({type(error).__name__}: {error}); delete it to run it again"
             ) from None
 
+    def weights(self, folder: str) -> dict:
+        """The trained weights of the cell kept in that folder, as tensors by name.
+
+        Raises
+        ------
+        UserError
+            If there are none.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self.cells / folder / "checkpoint.safetensors"
+        if not path.is_file():
+            raise UserError(f"{path}: not there; the network whose weights it held failed")
+        try:
+            return load_file(str(path))
+        except SafetensorError as error:
+            raise UserError(
+                f"{path}: damaged ({error}); delete its folder to train again"
+            ) from None
+
     def finished(self, folder: str) -> bool:
         """Whether that cell is there and did not fail."""
         try:
@@ -202,6 +224,15 @@ class Store:
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
+
+
+def named(cell: KeptCell | None, method: Method | dict) -> KeptCell | None:
+    """The kept cell under the name that a plan has for it: runs share cells, not names."""
+    if cell is None:
+        return None
+    if not isinstance(method, dict):
+        method = {"name": method.name, "title": method.title}
+    return replace(cell, method=method["name"], title=method["title"])
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.methods import METHODS
-from benchmark.suites.schema import Fault, Suite, build_scale, check, nearest, suite_model
+from benchmark.methods import METHODS, Method, ablation, find, written
+from benchmark.suites.schema import Fault, Scale, Suite, build_scale, check, nearest, suite_model
+from benchmark.yaml_values import Loader
 
 FOLDER = Path(__file__).parent
 
@@ -66,7 +67,7 @@ def parse_suite(text: str, where: str) -> Suite:
         With ``file:line`` of the first fault.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -79,7 +80,7 @@ def parse_suite(text: str, where: str) -> Suite:
     if node is not None:
         _collect_lines(node, (), lines, where)
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{where}:{line}: {error.problem or error.context}") from None
@@ -91,8 +92,31 @@ def parse_suite(text: str, where: str) -> Suite:
         first = min(faults, key=lambda f: (not f.message.startswith("unknown"), _line(f, lines)))
         raise UserError(f"{where}:{_line(first, lines)}: {first.message}")
     stated = model.model_dump()
+    stated["scales"] = _scales(stated["scales"], lines, where)
+    stated["methods"] = _methods(stated["methods"], lines, where)
+    stated["references"] = tuple(
+        _known(name, METHODS, f"{where}:{lines.get(('references', index), 1)}")
+        for index, name in enumerate(stated["references"])
+    )
+    names = [row.name for row in (*stated["methods"], *stated["references"])]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"{where}:{lines[('methods',)]}: {twice[0]!r} is named twice")
+    return Suite(**stated)
+
+
+def _scales(stated: str | dict, lines: dict[tuple, int], where: str) -> dict[str, Scale]:
+    """The tiers, or those of another suite where its name is given: one recipe for both."""
+    if isinstance(stated, str):
+        if stated not in suite_names() or f"{stated}.yaml" == Path(where).name:
+            line = lines.get(("scales",), 1)
+            raise UserError(
+                f"{where}:{line}: scales: give tiers, or the name of another suite to take its "
+                f"tiers from, not {stated!r}{nearest(stated, suite_names())}"
+            )
+        return load_suite(stated).scales
     scales = {}
-    for tier, content in stated.pop("scales").items():
+    for tier, content in stated.items():
         if content is None:
             continue
         try:
@@ -104,18 +128,57 @@ def parse_suite(text: str, where: str) -> Suite:
             raise UserError(f"{where}:{line}: scale {tier}: {error}") from None
     if not scales:
         raise UserError(f"{where}:{lines.get(('scales',), 1)}: the suite has no scale")
-    rows = [*stated["methods"], *stated["references"]]
-    twice = sorted({row for row in rows if rows.count(row) > 1})
-    if twice:
-        raise UserError(f"{where}:{lines[('methods',)]}: {twice[0]!r} is named twice")
-    for part in ("methods", "references"):
-        for index, row in enumerate(stated[part]):
-            if ":" not in row and row not in METHODS:
-                line = lines.get((part, index), 1)
-                raise UserError(f"{where}:{line}: unknown method {row!r}{nearest(row, METHODS)}")
-    stated["methods"] = tuple(stated["methods"])
-    stated["references"] = tuple(stated["references"])
-    return Suite(scales=scales, **stated)
+    return scales
+
+
+def _methods(stated: list[str | dict], lines: dict[tuple, int], where: str) -> tuple[Method, ...]:
+    """Names, ablations and grids as methods, a grid as one method for each value."""
+    found: dict[str, Method] = {}
+    rows: list[Method] = []
+    for index, item in enumerate(stated):
+        place = f"{where}:{lines.get(('methods', index), 1)}"
+        if isinstance(item, str):
+            made = [_known(item, METHODS, place)]
+        else:
+            made = _ablations(item, found, place)
+        rows += made
+        found |= {method.name: method for method in made}
+    return tuple(rows)
+
+
+def _known(name: str, known: dict[str, Method], place: str) -> Method:
+    """A method by name; one of the user's own is only looked up when it is run."""
+    if name in known:
+        return known[name]
+    plain = name.partition("+")[0]
+    if ":" not in name and plain not in METHODS:
+        choices = dict.fromkeys((*known, *METHODS))
+        raise UserError(f"{place}: unknown method {plain!r}{nearest(plain, choices)}")
+    try:
+        return find(name)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+
+
+def _ablations(item: dict, found: dict[str, Method], place: str) -> list[Method]:
+    if (item["change"] is None) == (item["grid"] is None):
+        raise UserError(
+            f"{place}: an ablation has a base and either a change, {{fusion: sum}}, or a grid, "
+            "{lambda_inter: [0, 1e-3]}"
+        )
+    base = _known(item["base"], {**METHODS, **found}, place)
+    shared = {key: item[key] for key in ("expect", "retrain", "paper")}
+    if item["change"] is not None:
+        words = "+".join(f"{option}={written(value)}" for option, value in item["change"].items())
+        name = item["name"] or f"{base.name}+{words}"
+        return [ablation(base, item["change"], name, item["title"], **shared)]
+    if item["name"] or item["title"]:
+        raise UserError(f"{place}: a grid makes several methods: leave out name and title")
+    ((option, values),) = item["grid"].items()
+    return [
+        ablation(base, {option: value}, f"{base.name}+{option}={written(value)}", **shared)
+        for value in values
+    ]
 
 
 def _collect_lines(node: yaml.Node, path: tuple, lines: dict[tuple, int], where: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from benchmark.errors import UserError
+from benchmark.methods import EXPECTATIONS, Method
 from benchmark.training.settings import Settings
 
 SCALES = ("smoke", "quick", "full", "paper")
@@ -49,9 +50,9 @@ class Suite:
     name, title : str
     cohort : str
         Name of the cohort, replaced by ``--cohort`` or ``--data``.
-    methods : tuple of str
-        The trained methods, in the order of the leaderboard.
-    references : tuple of str
+    methods : tuple of Method
+        The trained methods and ablations, in the order of the leaderboard.
+    references : tuple of Method
         Rows that learn nothing, below a rule.
     seeds : int
         Number of repetitions, ``--seeds``.
@@ -63,8 +64,8 @@ class Suite:
     name: str
     title: str
     cohort: str
-    methods: tuple[str, ...]
-    references: tuple[str, ...]
+    methods: tuple[Method, ...]
+    references: tuple[Method, ...]
     seeds: int
     scales: dict[str, Scale]
     paper_table: str | None = None
@@ -105,6 +106,30 @@ def scale_model() -> type[BaseModel]:
 
 
 @cache
+def ablation_model() -> type[BaseModel]:
+    """The pydantic model of a method stated as base and change, or base and grid."""
+    return create_model(
+        "AblationModel",
+        __config__=ConfigDict(extra="forbid"),
+        base=(str, ...),
+        change=(Annotated[dict[str, Any], Field(min_length=1)] | None, None),
+        grid=(
+            Annotated[
+                dict[str, Annotated[list[Any], Field(min_length=1)]],
+                Field(min_length=1, max_length=1),
+            ]
+            | None,
+            None,
+        ),
+        name=(Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")] | None, None),
+        title=(str | None, None),
+        expect=(Literal[EXPECTATIONS], ""),
+        retrain=(bool, True),
+        paper=(str | None, None),
+    )
+
+
+@cache
 def suite_model() -> type[BaseModel]:
     """The pydantic model of a whole suite file."""
     name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -120,10 +145,10 @@ def suite_model() -> type[BaseModel]:
         name=(name, ...),
         title=(str, ...),
         cohort=(str, ...),
-        methods=(Annotated[list[str], Field(min_length=1)], ...),
+        methods=(Annotated[list[str | ablation_model()], Field(min_length=1)], ...),
         references=(list[str], []),
         seeds=(Annotated[int, Field(ge=1)], 1),
-        scales=(scales, ...),
+        scales=(str | scales, ...),
         paper_table=(str | None, None),
     )
 
@@ -150,11 +175,20 @@ def check(model: type[BaseModel], values: object) -> tuple[BaseModel | None, lis
     try:
         return model.model_validate(values), []
     except ValidationError as error:
-        return None, [_fault(model, item) for item in error.errors()]
+        return None, [_fault(model, item) for item in error.errors() if not _other_form(item)]
+
+
+_FORMS = ("str", "AblationModel", "ScalesModel")
+"""Names that pydantic puts into a place where a value may have two forms."""
+
+
+def _other_form(item: dict) -> bool:
+    """Whether this complains that a mapping is not a word, where either may stand."""
+    return item["loc"][-1:] == ("str",) and isinstance(item.get("input"), dict)
 
 
 def _fault(model: type[BaseModel], item: dict) -> Fault:
-    path = tuple(item["loc"])
+    path = tuple(part for part in item["loc"] if part not in _FORMS)
     if item["type"] == "extra_forbidden":
         known = _keys_at(model, path[:-1])
         return Fault(path, f"unknown key {path[-1]!r}{nearest(path[-1], known)}")
@@ -172,6 +206,8 @@ def _fault(model: type[BaseModel], item: dict) -> Fault:
 def _keys_at(model: type[BaseModel], path: tuple) -> tuple[str, ...]:
     if path[:1] == ("scales",):
         return scale_keys() if len(path) > 1 else SCALES
+    if path[:1] == ("methods",) and len(path) > 1:
+        return tuple(ablation_model().model_fields)
     return tuple(model.model_fields)
 
 

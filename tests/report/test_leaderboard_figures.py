@@ -209,14 +209,14 @@ def test_no_figure_is_cut_off_on_any_terminal(board, width):
     text = printed(board, width, more=True)
     assert "…" not in text
     if width >= 80:
-        assert all(len(line.rstrip()) <= width for line in text.splitlines() if "mask" in line)
+        assert all(len(line.rstrip()) <= width for line in text.splitlines() if " mask " in line)
 
 
 def test_what_a_reader_must_know_stands_under_the_table(board):
     text = printed(board)
     for words in (
         "20 training and 12 test scans", "5 steps for each method", "seeds", "a fake machine",
-        "torch 9.9", "These patients do not exist.", "MMWFAnet: MMWFAnet is a fake.",
+        "torch 9.9", "These patients do not exist.", "1 of MMWFAnet",
         "its figures rank nothing", "x0.5", "1,234",
     ):
         assert words in text

@@ -54,7 +54,7 @@ def test_cells_are_shared_between_runs_and_apart_for_another_recipe(make_run, tr
 def test_an_option_of_one_method_retrains_that_method_alone(make_run, trainer):
     make_run()
     trainer.calls.clear()
-    make_run(changes=(("options.mmwfanet.stem_stride", "2"),))
+    make_run(changes=(("options.mmwfanet.stem_stride", "4"),))
     assert trainer.calls == [("mmwfanet", 0)]
 
 

@@ -15,9 +15,11 @@ def test_shipped_suites_name_known_methods_and_plain_budgets(name):
     suite = load_suite(name)
     assert suite.name == name
     for method in (*suite.methods, *suite.references):
-        assert method in METHODS
-    assert all(METHODS[method].trained for method in suite.methods)
-    assert not any(METHODS[method].trained for method in suite.references)
+        assert method.family in METHODS
+        # an unknown option would raise
+        assert method.settled().options.items() >= method.options.items()
+    assert all(method.trained for method in suite.methods)
+    assert not any(method.trained for method in suite.references)
     for scale in suite.scales.values():
         Budget.parse(scale.settings.budget)
 
@@ -33,7 +35,8 @@ def test_table1_has_nine_networks_two_references_and_all_tiers():
 
 
 def test_a_suite_of_the_users_own_is_read_from_its_path(suite_file):
-    assert load_suite(str(suite_file)).methods == ("unet3d", "dmtrl", "mmwfanet")
+    methods = load_suite(str(suite_file)).methods
+    assert [method.name for method in methods] == ["unet3d", "dmtrl", "mmwfanet"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Ablations through a run: shared cells, borrowed weights, differences on the board."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.errors import UserError
+from benchmark.report.files import as_json, as_markdown
+from benchmark.report.leaderboard import make_board
+from benchmark.runs.finished import find_run, read_cells
+
+
+def test_one_network_under_two_names_is_trained_once(make_run, trainer):
+    methods = ("mmwfanet", "mmwfanet+fusion=weighted", "mmwfanet+fusion=sum", "mvl")
+    outcome, display = make_run(methods=methods)
+    assert trainer.calls == [("mmwfanet", 0), ("mmwfanet+fusion=sum", 0)]
+    assert [cell.method for cell in outcome.cells] == list(methods)
+    assert display.text.count("kept from before") == 2
+    assert [cell.title for cell in read_cells(find_run(None, outcome.folder.parents[1]))] == [
+        cell.title for cell in outcome.cells
+    ]
+
+
+def test_options_are_checked_before_anything_is_written(make_run, tmp_path):
+    for name in ("mmwfanet+fusoin=sum", "mmwfanet+fusion=product"):
+        with pytest.raises(UserError, match="fus"):
+            make_run(methods=(name,))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_view_is_taken_from_the_trained_network(make_run, trainer, monkeypatch):
+    seen = {}
+    plain = trainer.run_cell
+
+    def run_cell(method, *rest, weights=None):
+        seen[method.name] = weights
+        result = plain(method, *rest)
+        result.state = {"w": torch.full((2,), 3.0)}
+        return result
+
+    monkeypatch.setattr(trainer, "run_cell", run_cell)
+    with pytest.raises(UserError, match="add mmwfanet to --methods"):
+        make_run(methods=("no-coronal",))
+    outcome, _ = make_run(methods=("mmwfanet", "no-coronal"))
+    assert seen["mmwfanet"] is None
+    assert torch.equal(seen["no-coronal"]["w"], torch.full((2,), 3.0))
+    assert outcome.cells[1].ledger["weights_from"] == "MMWFAnet"
+    make_run(methods=("no-sagittal",))  # the base is kept from before
+    assert "w" in seen["no-sagittal"]
+
+
+def test_an_ablation_without_its_base_weights_fails_alone(make_run, trainer):
+    trainer.faults = {"mmwfanet": RuntimeError("broke")}
+    outcome, _ = make_run(methods=("mmwfanet", "no-coronal", "unet3d"))
+    assert [cell.state for cell in outcome.cells] == ["failed", "failed", "finished"]
+    assert "failed" in outcome.cells[1].reason
+
+
+@pytest.fixture
+def board(make_run, trainer):
+    trainer.skill |= {"mvl": 0.4, "avl": 0.95}
+    outcome, _ = make_run(methods=("mmwfanet", "mvl", "avl", "s-model", "q-model"), seeds=3)
+    return make_board(outcome.plan, outcome.cells)
+
+
+def test_differences_to_the_base_are_those_of_the_figures(board):
+    rows = {row.name: row for row in board.rows}
+    assert {(a.title, a.source) for a in board.ablations} == {
+        ("MVL", "mask"), ("MVL", "head"), ("AVL", "mask"), ("AVL", "head"),
+        ("S-model", "mask"), ("Q-model", "head"),
+    }
+    for ablation in board.ablations:
+        own = next(row for row in rows.values() if row.title == ablation.title)
+        (line,) = [line for line in own.lines if line.source == ablation.source]
+        (base,) = [
+            line for line in rows["mmwfanet"].lines if line.source == ablation.source
+        ]
+        for column, gap in ablation.differences.items():
+            expected = line.figures[column].value - base.figures[column].value
+            assert gap.value == pytest.approx(expected)
+
+
+def test_a_large_loss_is_found_and_none_is_not(board):
+    found = {(a.title, a.source): a for a in board.ablations}
+    mvl, avl = found["MVL", "mask"], found["AVL", "mask"]
+    assert (mvl.found, mvl.expect, mvl.within_noise) == ("lower", "lower", False)
+    assert avl.found == "undecided"
+    assert mvl.p < 0.05 < avl.p
+
+
+def test_seed_noise_stands_on_the_board_or_is_said_to_be_missing(board, make_run):
+    text = dict(board.facts)["seed noise"]
+    values = [
+        figure.seed_sd
+        for row in board.rows
+        for line in row.lines
+        if line.source == "mask"
+        for figure in [line.figures["F1", "whole"]]
+    ]
+    expected = 1.96 * np.sqrt(2 * np.mean(np.square(values)))
+    assert f"F1 whole (mask) {expected:.3f}".replace("0.", ".") in text
+    outcome, _ = make_run(methods=("mmwfanet", "avl"))
+    single = make_board(outcome.plan, outcome.cells)
+    assert "not measured with one seed" in dict(single.facts)["seed noise"]
+    assert all(ablation.within_noise is None for ablation in single.ablations)
+
+
+def test_ablations_are_in_every_form_of_the_board(board):
+    for text in (as_markdown(board), as_json(board)):
+        assert "fusion = sum" in text
+    assert "## Ablations: difference to the base" in as_markdown(board)
