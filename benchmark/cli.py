@@ -10,6 +10,7 @@ import click
 
 from benchmark import __version__
 from benchmark.commands.data import data
+from benchmark.commands.figures import figures
 from benchmark.commands.list import list_command
 from benchmark.commands.run import run
 from benchmark.commands.score import score
@@ -43,7 +44,7 @@ def cli() -> None:
     """
 
 
-for command in (run, list_command, show, data, score):
+for command in (run, list_command, show, figures, data, score):
     cli.add_command(command)
 
 

@@ -15,7 +15,7 @@ from benchmark.cli import main
 from benchmark.training.loop import CellFailed
 
 ROOT = Path(__file__).parents[1]
-SMOKE = ("--scale", "smoke", "--device", "cpu", "--threads", "1", "--plain")
+SMOKE = ("--no-figures", "--scale", "smoke", "--device", "cpu", "--threads", "1", "--plain")
 
 
 def in_new_process(code: str, *arguments: str) -> subprocess.CompletedProcess:

@@ -11,7 +11,10 @@ import click
 @click.option("--suite", required=True, help="Name (see: benchmark list suites) or a .yaml file.")
 @click.option("--scale", help="smoke, quick, full or paper.  [default: quick, with a GPU full]")
 @click.option(
-    "--methods", multiple=True, metavar="A,B", help="These alone; path/to/net.py:Net is one too."
+    "--methods",
+    multiple=True,
+    metavar="A,B",
+    help="These alone, also path/to/net.py:Net and mmwfanet+fusion=sum.",
 )
 @click.option("--budget", metavar="AMOUNT", help="A method's: '70 s', '300 steps', '2e13 flops'.")
 @click.option("--seeds", type=int, help="Number of repetitions.  [default: the suite's]")
@@ -45,8 +48,11 @@ import click
 @click.option(
     "--cache", type=click.Path(path_type=Path), metavar="FOLDER", help="Where made scans are kept."
 )
+@click.option(
+    "--figures/--no-figures", default=True, help="Draw the figures that the run can give."
+)
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
-def run(methods, budget, changes, plain, **options) -> int:
+def run(methods, budget, changes, figures, plain, **options) -> int:
     """Train the methods of a suite and print their leaderboard.
 
     What is finished is not trained again: the same command goes on where it was interrupted.
@@ -65,13 +71,12 @@ def run(methods, budget, changes, plain, **options) -> int:
 
         Budget.parse(budget)
         pairs.append(("budget", budget))
-    names = tuple(name.strip() for item in methods for name in item.split(",") if name.strip())
-
     from benchmark.report.consoles import make_console
     from benchmark.runs.display import Display, LiveDisplay
     from benchmark.runs.execute import execute
-    from benchmark.runs.request import Request
+    from benchmark.runs.request import Request, split_names
 
+    names = tuple(name for item in methods for name in split_names(item))
     console = make_console()
     live = console.is_terminal and not plain
     display = LiveDisplay(console) if live else Display(console)
@@ -85,12 +90,33 @@ def run(methods, budget, changes, plain, **options) -> int:
     board = make_board(outcome.plan, outcome.cells)
     written = write_files(board, outcome.plan, outcome.cells, outcome.folder)
     print_board(board, console)
+    drawn = _draw(outcome, display) if figures else []
     display.say("")
     done = len(outcome.cells) - len(outcome.failed)
     display.say(f"{done} of {len(outcome.cells)} runs finished. Written:")
     for path in written:
         display.say(f"  {path}")
+    if drawn:
+        names = " ".join(path.name for path in drawn if path.suffix == ".png")
+        display.say(f"  {drawn[0].parent}: {names} (also PDF, and their numbers as CSV)")
     for cell in outcome.failed:
         log = request.out / "cells" / cell.folder / "log.txt"
         display.say(f"failed: {cell.title}, seed {cell.seed}: {cell.reason} ({log})")
     return 1 if outcome.failed else 0
+
+
+def _draw(outcome, display) -> list[Path]:
+    """The figures that this run can give; those of other runs are passed over in silence."""
+    from benchmark.figures.make import available, make_figures
+    from benchmark.runs.finished import FinishedRun
+
+    found = FinishedRun(outcome.folder, outcome.plan)
+    reasons = available(found, outcome.cells, outcome.cohort)
+    wanted = {name for name, reason in reasons.items() if not reason}
+
+    def say(line: str) -> None:
+        if line.partition(":")[0] in wanted:
+            display.say(line)
+
+    folder = outcome.folder / "figures"
+    return make_figures(found, outcome.cells, folder, None, say, cohort=outcome.cohort)

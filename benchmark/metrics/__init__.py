@@ -4,7 +4,9 @@
 """
 
 from .agreement import icc, icc_of_ratings, mae, pearson
+from .bland_altman import Agreement, bland_altman
 from .estimate import Estimate
+from .gain import TASKS, Gains, gains, pairwise_gain, single_gain, task_keys
 from .kappa import RISK_EDGES, categories_of, linear_kappa
 from .overlap import TARGETS, overlap_estimates, overlap_volumes
 from .paired import (
@@ -29,15 +31,20 @@ __all__ = [
     "KEYS",
     "RISK_EDGES",
     "TARGETS",
+    "TASKS",
+    "Agreement",
     "Estimate",
+    "Gains",
     "Key",
     "PairedDifference",
     "Replicates",
     "as_estimates",
+    "bland_altman",
     "categories_of",
     "fill_missing",
     "fill_missing_categories",
     "fill_missing_overlap",
+    "gains",
     "holm",
     "icc",
     "icc_of_ratings",
@@ -49,10 +56,13 @@ __all__ = [
     "paired_differences",
     "paired_overlap",
     "paired_scores",
+    "pairwise_gain",
     "pearson",
     "replicate",
     "seed_spread",
+    "single_gain",
     "summarise",
+    "task_keys",
     "worst_overlap",
     "worst_scores",
 ]
