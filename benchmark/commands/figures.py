@@ -16,7 +16,7 @@ import click
     help="fig4 to fig9.  [default: all that the run can give]",
 )
 @click.option(
-    "--methods", multiple=True, metavar="A,B", help="Whose fig7.  [default: the first trained]"
+    "--methods", multiple=True, metavar="A,B", help="Whose fig7.  [default: the ablations' base, or the first trained]"
 )
 @click.option(
     "--target",

@@ -38,6 +38,12 @@ import click
     help="Where runs are kept.",
 )
 @click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on from the networks of a finished run (fine-tuning).",
+)
+@click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
 @click.option("--threads", type=click.IntRange(1), help="For training.  [default: all cores]")

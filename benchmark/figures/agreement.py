@@ -133,7 +133,7 @@ def agreement_figures(
     folder : Path
         Gets ``fig7-<method>-<source>`` as .pdf, .png and three .csv.
     methods : iterable of str, optional
-        Names as in the plan; the first trained method that finished by default.
+        Names as in the plan; the base of the run's ablations, or its first trained method.
     target, interval : str
         See `score_agreement`.
 
@@ -172,7 +172,7 @@ def agreement_figures(
 def chosen_methods(
     run: FinishedRun, cells: tuple[KeptCell, ...], methods: Iterable[str] | None
 ) -> list[str]:
-    """Names of the methods to draw: those asked for, or the first trained one that finished.
+    """Names of the methods to draw: those asked for, or the first base or trained one.
 
     Raises
     ------
@@ -183,7 +183,9 @@ def chosen_methods(
     known = [method["name"] for method in run.plan["methods"]]
     if methods is None:
         trained = [m["name"] for m in run.plan["methods"] if m["trained"]]
-        for name in (*trained, *known):
+        # in a table of ablations what they change comes first
+        bases = [m["base"] for m in run.plan["methods"] if m.get("base") in known]
+        for name in (*bases, *trained, *known):
             if name in finished:
                 return [name]
         raise UserError(f"{run.folder}: not one method finished, so there are no scores to draw")

@@ -14,6 +14,7 @@ from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.display import Display, duration
+from benchmark.runs.finished import find_run
 from benchmark.runs.planning import describe_plan, make_plan
 from benchmark.runs.request import (
     Request,
@@ -23,7 +24,7 @@ from benchmark.runs.request import (
     usable_cores,
 )
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
-from benchmark.runs.store import KeptCell, Store, named, write_text
+from benchmark.runs.store import KeptCell, Store, named, read_weights, write_text
 from benchmark.suites.load import load_suite
 from benchmark.training.settings import Settings
 
@@ -90,7 +91,8 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
     split = tier_split(cohort, scale.train, scale.test, asked)
     threads = request.threads or usable_cores()
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
-    plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads)
+    init = None if request.init is None else find_run(str(request.init), request.out)
+    plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads, init)
     store = Store(request.out)
     require_bases(plan, store)
     store.check_writable()
@@ -160,8 +162,11 @@ def _run(trainer, cell, prepared, settings, device, threads, store, display) -> 
         if cell.broken:
             raise UserError(cell.broken)
         with display.training(cell.label) as show:
-            weights = None if cell.weights is None else store.weights(cell.weights)
-            more = {} if weights is None else {"weights": weights}
+            more = {}
+            if cell.weights is not None:
+                more["weights"] = store.weights(cell.weights)
+            if cell.start is not None:
+                more["start"] = read_weights(cell.start)
             # the method states all its options, those of the tier among them
             settings = replace(settings, options=None)
             result = trainer.run_cell(

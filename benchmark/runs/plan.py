@@ -34,6 +34,8 @@ class CellPlan:
         All that the result depends on. Equal keys, equal result.
     weights : str or None
         Folder of the cell whose weights are tested here; None trains.
+    start : Path or None
+        Checkpoint that training starts from.
     broken : str or None
         Why the method cannot even be loaded; it then goes on the board as failed.
     """
@@ -43,6 +45,7 @@ class CellPlan:
     folder: str
     key: dict
     weights: str | None = None
+    start: Path | None = None
     broken: str | None = None
 
     @property
@@ -83,6 +86,7 @@ def make_cell(
     device: str,
     threads: int,
     weights: str | None = None,
+    start: Path | None = None,
     broken: str | None = None,
 ) -> CellPlan:
     """A cell and its key.
@@ -102,6 +106,8 @@ def make_cell(
         A device-second of two threads is not that of one, so they are part of the key.
     weights : str, optional
         Folder of the cell whose weights are tested.
+    start : Path, optional
+        Checkpoint that training starts from.
     broken : str, optional
         Why the method cannot be loaded.
 
@@ -132,9 +138,12 @@ def make_cell(
     }
     if weights is not None:
         key["weights"] = weights
+    if start is not None:
+        # a cell's folder bears the hash of all that its weights depend on
+        key["start"] = start.parent.name
     key = json.loads(json.dumps(key))
     folder = f"{_slug(method.family)}-seed{seed}-{_digest(key)[:12]}"
-    return CellPlan(method, seed, folder, key, weights, broken)
+    return CellPlan(method, seed, folder, key, weights, start, broken)
 
 
 @cache

@@ -12,8 +12,9 @@ from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 from benchmark.methods import Method, find
 from benchmark.runs.display import counted, duration
+from benchmark.runs.finished import FinishedRun
 from benchmark.runs.plan import CellPlan, Plan, make_cell
-from benchmark.runs.store import Store
+from benchmark.runs.store import CHECKPOINT, Store
 from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Budget
 
@@ -33,8 +34,17 @@ def make_plan(
     split: Split,
     device: str,
     threads: int,
+    init: FinishedRun | None = None,
 ) -> Plan:
-    """The cells of a run and the values of its plan.json."""
+    """The cells of a run and the values of its plan.json.
+
+    Parameters
+    ----------
+    suite, scale, methods, seeds, cohort, split, device, threads
+        What is run, on what.
+    init : FinishedRun, optional
+        Run whose networks training starts from (fine-tuning).
+    """
     settings = scale.settings.as_dict()
     fingerprint = cohort.fingerprint()
     changes = {method.name: method.change for method in methods}
@@ -49,10 +59,16 @@ def make_plan(
         if method.retrain:
             return None
         base, broken = _settle(find(method.family), settings)
-        return cell_of(base, seed, broken=broken).folder
+        return cell_of(base, seed, start=_checkpoint(init, base, seed), broken=broken).folder
 
     cells = tuple(
-        cell_of(method, seed, weights=weights_of(method, seed), broken=broken)
+        cell_of(
+            method,
+            seed,
+            weights=weights_of(method, seed),
+            start=_checkpoint(init, method, seed) if method.retrain else None,
+            broken=broken,
+        )
         for method, broken in settled
         for seed in seeds
     )
@@ -99,7 +115,31 @@ def make_plan(
         ],
         "version": __version__,
     }
+    if init is not None:
+        values["init"] = init.folder.name
     return Plan(json.loads(json.dumps(values)), cells)
+
+
+def _checkpoint(init: FinishedRun | None, method: Method, seed: int) -> Path | None:
+    """Checkpoint of a method in the run that is tuned: of the same seed, or of its first.
+
+    Raises
+    ------
+    UserError
+        If that run has none.
+    """
+    if init is None or not method.trained:
+        return None
+    own = [cell for cell in init.plan["cells"] if cell["method"] == method.name]
+    own.sort(key=lambda cell: (cell["seed"] != seed, cell["seed"]))
+    for cell in own:
+        path = init.folder.resolve().parents[1] / "cells" / cell["folder"] / CHECKPOINT
+        if path.is_file():
+            return path
+    raise UserError(
+        f"--init {init.folder}: it holds no trained {method.name}; train it there first, or name "
+        "others with --methods"
+    )
 
 
 def _settle(method: Method, settings: dict) -> tuple[Method, str | None]:
@@ -143,6 +183,8 @@ def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Pat
         f"({len(plan.cells) - len(waiting)} finished before)",
         f"  results  {folder}",
     ]
+    if "init" in values:
+        lines.insert(-2, f"  start    from the networks of {values['init']}")
     if waiting:
         lines.insert(-1, f"  time     {_expected_time(plan, waiting, store)}")
     return lines

@@ -33,6 +33,8 @@ class Request:
     out : Path
         Folder of all runs.
     device : "auto", "cpu" or "cuda"
+    init : Path or None
+        Run whose networks training starts from.
     threads, workers : int or None
         Of training, and processes for data.
     """
@@ -49,6 +51,7 @@ class Request:
     cache: Path | None = None
     out: Path = field(default_factory=lambda: Path("results/runs"))
     device: str = "auto"
+    init: Path | None = None
     threads: int | None = None
     workers: int | None = None
 

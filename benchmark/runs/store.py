@@ -18,6 +18,7 @@ from benchmark.errors import UserError
 from benchmark.methods import Method
 from benchmark.runs.plan import FORMAT, CellPlan
 
+CHECKPOINT = "checkpoint.safetensors"
 _ARRAYS = ("reference", "mask", "head", "tp", "fp", "fn", "worst_fp")
 
 
@@ -126,18 +127,7 @@ class Store:
         UserError
             If there are none.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        path = self.cells / folder / "checkpoint.safetensors"
-        if not path.is_file():
-            raise UserError(f"{path}: not there; the network whose weights it held failed")
-        try:
-            return load_file(str(path))
-        except SafetensorError as error:
-            raise UserError(
-                f"{path}: damaged ({error}); delete its folder to train again"
-            ) from None
+        return read_weights(self.cells / folder / CHECKPOINT)
 
     def finished(self, folder: str) -> bool:
         """Whether that cell is there and did not fail."""
@@ -170,7 +160,7 @@ class Store:
         }
         with self._new_folder(cell.folder) as folder:
             np.savez_compressed(folder / "predictions.npz", **arrays)
-            _save_weights(getattr(result, "state", None), folder / "checkpoint.safetensors")
+            _save_weights(getattr(result, "state", None), folder / CHECKPOINT)
             (folder / "log.txt").write_text(log, encoding="utf-8")
             _write_json(folder / "run.json", values)
 
@@ -233,6 +223,25 @@ def named(cell: KeptCell | None, method: Method | dict) -> KeptCell | None:
     if not isinstance(method, dict):
         method = {"name": method.name, "title": method.title}
     return replace(cell, method=method["name"], title=method["title"])
+
+
+def read_weights(path: Path) -> dict:
+    """The weights of a checkpoint, as tensors by name.
+
+    Raises
+    ------
+    UserError
+        If the file is not there or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise UserError(f"{path}: not there; the network whose weights it held failed")
+    try:
+        return load_file(str(path))
+    except SafetensorError as error:
+        raise UserError(f"{path}: damaged ({error}); delete its folder to train again") from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -82,6 +82,7 @@ def run_cell(
     threads: int = 1,
     on_progress: Report | None = None,
     weights: dict[str, Tensor] | None = None,
+    start: dict[str, Tensor] | None = None,
 ) -> CellResult:
     """Train one method and predict every test scan.
 
@@ -100,6 +101,8 @@ def run_cell(
     weights : dict of Tensor, optional
         A trained network's state. It is then tested as it is: nothing is trained, and the ledger
         says that nothing was spent.
+    start : dict of Tensor, optional
+        A trained network's state, which training starts from (fine-tuning).
 
     Raises
     ------
@@ -117,7 +120,7 @@ def run_cell(
         ),
     )
     if not method.trained:
-        if weights is not None:
+        if weights is not None or start is not None:
             raise CellFailed("has no weights that could be taken over")
         return _run_reference(method, prepared, result)
     where = choose_device(device)
@@ -127,6 +130,8 @@ def run_cell(
     begin = time.perf_counter()
     model = build(method, prepared, settings).to(where)
     trainer = None
+    if start is not None:
+        _load(model, start)
     if weights is None:
         data = TrainingSet.of(prepared.train)
         trainer = Trainer(model, data, settings, seed, where, threads, on_progress)

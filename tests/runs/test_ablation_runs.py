@@ -109,3 +109,26 @@ def test_ablations_are_in_every_form_of_the_board(board):
     for text in (as_markdown(board), as_json(board)):
         assert "fusion = sum" in text
     assert "## Ablations: difference to the base" in as_markdown(board)
+
+
+def test_training_goes_on_from_the_networks_of_another_run(make_run, trainer, monkeypatch):
+    seen = []
+    plain = trainer.run_cell
+
+    def run_cell(method, *rest, start=None):
+        seen.append((method.name, None if start is None else float(start["w"][0])))
+        result = plain(method, *rest)
+        result.state = {"w": torch.full((1,), 3.0 + len(seen))}
+        return result
+
+    monkeypatch.setattr(trainer, "run_cell", run_cell)
+    first, _ = make_run(methods=("mmwfanet", "all-lad"))
+    tuned, display = make_run(methods=("mmwfanet", "all-lad"), init=first.folder)
+    assert seen == [("mmwfanet", None), ("all-lad", None), ("mmwfanet", 4.0)]
+    assert "from the networks of" in display.text
+    assert tuned.folder != first.folder
+    # tuning what was tuned is a third network
+    make_run(methods=("mmwfanet",), init=tuned.folder)
+    assert seen[-1] == ("mmwfanet", 6.0)
+    with pytest.raises(UserError, match="holds no trained unet3d"):
+        make_run(methods=("unet3d",), init=first.folder)

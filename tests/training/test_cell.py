@@ -237,3 +237,16 @@ def test_reference_rows_learn_from_the_training_split_alone(name, data):
     assert whole > 0.5
     if name == "all-lad":
         assert result.mask[:, :, 1:3].sum() == 0
+
+
+def test_training_starts_from_given_weights(data, monkeypatch):
+    """No step is long enough to leave them: the start decides what comes out."""
+    method = method_of(Net, monkeypatch)
+    own = cell.run_cell(method, data, SETTINGS, 0, "cpu", 1).state
+    moved = {name: value + 7 for name, value in own.items()}
+    tuned = cell.run_cell(method, data, SETTINGS, 1, "cpu", 1, start=moved)
+    assert tuned.ledger["steps"] > 0
+    for name, value in moved.items():
+        if value.is_floating_point():
+            assert (tuned.state[name] - value).abs().max() < 1
+            assert not torch.equal(tuned.state[name], value)

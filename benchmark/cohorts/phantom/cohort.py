@@ -78,6 +78,11 @@ class PhantomCohort(Cohort):
         """Return a hash of version, seed, spacing, difficulty and number of patients."""
         return self._hash(count=self.count)
 
+    @property
+    def spacing(self) -> float | None:
+        """In-plane pixel in mm that was asked for; None is that of each patient."""
+        return None if self.recipe.spacing is None else self.recipe.spacing[-1]
+
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all patients, without making any."""
         return tuple(scan_id(index) for index in range(self.count))
