@@ -1,10 +1,16 @@
-"""What every cohort offers: scans with labels, one record a patient, and a fingerprint."""
+"""What every cohort offers: scans with labels, one record a scan, and a fingerprint."""
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from benchmark.cohorts.geometry import Geometry
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)`` after each scan that was made or checked."""
@@ -17,7 +23,7 @@ class Scan:
     Attributes
     ----------
     id : str
-        Name of the scan, unique in its cohort; one scan per patient.
+        Name of the scan, unique in its cohort.
     centre : str
         Hospital or scanner the scan comes from; ``"unknown"`` if nobody said.
     voxels : numpy.ndarray of int16, shape (z, y, x)
@@ -26,6 +32,9 @@ class Scan:
         Distance of neighbouring voxel centres along (z, y, x), in mm.
     labels : numpy.ndarray of uint8, shape (z, y, x), or None
         0 background, 1 LAD (with the left main), 2 LCX, 3 RCA.
+    geometry : Geometry or None
+        Grid of the file the scan was read from, which `benchmark.cohorts.geometry.write_labels`
+        writes labels back on; None for a scan that was never a file.
     """
 
     id: str
@@ -33,6 +42,7 @@ class Scan:
     voxels: np.ndarray
     spacing: tuple[float, float, float]
     labels: np.ndarray | None = None
+    geometry: Geometry | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +57,19 @@ class Record:
         Agatston score of the whole heart from the reference labels.
     risk : int
         Risk category of that score, 0 to 4 (see `benchmark.calcium.risk_category`).
+    patient : str
+        Scans that share it are of one patient and stay in one part of a split; "" stands for a
+        patient of this scan's own. A keyed hash, never a name or number of the clinic.
+    part : str
+        "train" or "test" where the data themselves say so; else "".
     """
 
     id: str
     centre: str
     agatston: float
     risk: int
+    patient: str = field(default="", repr=False)
+    part: str = ""
 
 
 class Cohort(ABC):

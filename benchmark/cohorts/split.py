@@ -1,7 +1,9 @@
 """Who trains and who tests: stratified by risk category, and the same on every machine.
 
 No random number generator takes part. Patients of a category are put in the order of the SHA-256
-of ``"seed:id"``, which no change of platform or library version can alter.
+of ``"seed:id"``, which no change of platform or library version can alter. A patient with several
+scans stands in the order by the first of their ids and in the gravest of their categories, and all
+of the scans go into one part.
 """
 
 import hashlib
@@ -9,7 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmark.cohorts.base import Record
 from benchmark.errors import UserError
@@ -28,6 +30,8 @@ class Split:
         Ids of the scans; no id is in both.
     seed : int
         Seed the split was made with.
+    kind : str
+        How it was made, for instance ``"by-centre:A"``; the hash does not depend on it.
 
     Raises
     ------
@@ -38,6 +42,7 @@ class Split:
     train: tuple[str, ...]
     test: tuple[str, ...]
     seed: int
+    kind: str = "by-risk"
 
     def __post_init__(self) -> None:
         for part, ids in (("training", self.train), ("test", self.test)):
@@ -66,7 +71,7 @@ def make_split(
     Parameters
     ----------
     records : iterable of Record
-        One per patient; their order does not matter.
+        Their order does not matter.
     size : float or (int, int)
         Share of the patients that train (the others test), or the numbers of training and test
         patients. If these add up to fewer than there are, a stratified choice is left out.
@@ -84,15 +89,143 @@ def make_split(
     UserError
         If an id occurs twice, or a part would be empty or larger than the cohort allows.
     """
-    records = tuple(records)
-    _refuse_duplicates([record.id for record in records], "the cohort")
-    n_train, n_test = _sizes(size, len(records))
-    ordered = _by_category(records, seed)
+    units = _patients(records)
+    n_train, n_test = _sizes(size, len(units))
+    ordered = _by_category([patient for patient, _ in units.values()], seed)
     used = _largest_remainders({risk: len(ids) for risk, ids in ordered.items()}, n_train + n_test)
     train_counts = _largest_remainders(used, n_train)
     train = {risk: ids[: train_counts[risk]] for risk, ids in ordered.items()}
     test = {risk: ids[train_counts[risk] : used[risk]] for risk, ids in ordered.items()}
-    return Split(_interleave(train), _interleave(test), seed)
+    return Split(_scans(_interleave(train), units), _scans(_interleave(test), units), seed)
+
+
+def split_by_patient(records: Iterable[Record], share: float, seed: int = 0) -> Split:
+    """Split patients at random, whatever their risk categories.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    share : float
+        Share of the patients that train.
+    seed : int
+        Another seed gives another split.
+
+    Raises
+    ------
+    UserError
+        If a part would be empty.
+    """
+    units = _patients(records)
+    n_train, _ = _sizes(share, len(units))
+    order = sorted(units, key=lambda id: _place(seed, id))
+    return Split(_scans(order[:n_train], units), _scans(order[n_train:], units), seed, "by-patient")
+
+
+def split_by_centre(records: Iterable[Record], centres: Sequence[str], seed: int = 0) -> Split:
+    """Test on the scans of some centres, train on those of all others.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    centres : sequence of str
+        Centres that test.
+    seed : int
+        Orders the parts, and so decides which scans a smaller tier takes.
+
+    Raises
+    ------
+    UserError
+        If there is no such centre, no other centre is left to train, or a patient was scanned in
+        centres of both parts.
+    """
+    records = tuple(records)
+    known = sorted({record.centre for record in records})
+    for centre in centres:
+        if centre not in known:
+            raise UserError(f"split: no centre {centre!r} (there is: {', '.join(known)})")
+    test = {record.id for record in records if record.centre in centres}
+    kind = f"by-centre:{','.join(centres)}"
+    return split_given(records, [r.id for r in records if r.id not in test], test, seed, kind)
+
+
+def split_fold(records: Iterable[Record], fold: int, folds: int, seed: int = 0) -> Split:
+    """Take one fold of a cross-validation: it tests, the others train.
+
+    Patients are dealt out in the order of their risk categories, so that each category, and the
+    cohort, differs by at most one patient between folds.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    fold, folds : int
+        Which fold, counted from 1, of how many.
+    seed : int
+        Another seed deals otherwise; all folds of one seed belong together.
+
+    Raises
+    ------
+    UserError
+        If there is no such fold, or there are fewer patients than folds.
+    """
+    units = _patients(records)
+    if not 2 <= folds <= len(units):
+        raise UserError(f"split: {folds} folds of {len(units)} patients; use 2 to {len(units)}")
+    if not 1 <= fold <= folds:
+        raise UserError(f"split: no fold {fold} of {folds}; folds are counted from 1")
+    ordered = _by_category([patient for patient, _ in units.values()], seed)
+    dealt = [id for ids in ordered.values() for id in ids]
+    test = set(dealt[fold - 1 :: folds])
+
+    def part(tests: bool) -> tuple[str, ...]:
+        members = {k: [id for id in ids if (id in test) == tests] for k, ids in ordered.items()}
+        return _scans(_interleave(members), units)
+
+    return Split(part(False), part(True), seed, f"fold {fold}/{folds}")
+
+
+def split_given(
+    records: Iterable[Record],
+    train: Iterable[str],
+    test: Iterable[str],
+    seed: int = 0,
+    kind: str = "given",
+) -> Split:
+    """Take a split as it is given; scans in neither part are left out.
+
+    Raises
+    ------
+    UserError
+        If an id is not in the cohort or in both parts, a part is empty, or a patient has scans in
+        both.
+    """
+    by_id = {record.id: record for record in records}
+    parts = []
+    for name, ids in (("training", tuple(train)), ("test", tuple(test))):
+        missing = sorted(set(ids) - set(by_id))
+        if missing:
+            raise UserError(
+                f"split: {_some(missing)} of the {name} part is not among the scans with labels; "
+                "see `benchmark data check` for the ids"
+            )
+        if not ids:
+            raise UserError(f"split: the {name} part is empty; both parts need at least one scan")
+        _refuse_duplicates(ids, f"the {name} part of the split")
+        parts.append(_interleave(_by_category([by_id[id] for id in ids], seed)))
+    split = Split(parts[0], parts[1], seed, kind)
+    refuse_shared_patients(split, by_id.values())
+    return split
+
+
+def refuse_shared_patients(split: Split, records: Iterable[Record]) -> None:
+    """Raise UserError if a patient has scans in both parts."""
+    patients = {record.id: record.patient for record in records if record.patient}
+    train = {patients[id]: id for id in split.train if id in patients}
+    for id in split.test:
+        if patients.get(id) in train:
+            raise UserError(
+                f"split: one patient in both parts: {train[patients[id]]} would train and {id} "
+                "test; put all scans of a patient into one part"
+            )
 
 
 def subset(
@@ -143,7 +276,26 @@ def subset(
             )
         ordered = _interleave(_by_category([by_id[id] for id in ids], split.seed))
         parts.append(ordered[:wanted])
-    return Split(parts[0], parts[1], split.seed)
+    return Split(parts[0], parts[1], split.seed, split.kind)
+
+
+def _patients(records: Iterable[Record]) -> dict[str, tuple[Record, tuple[str, ...]]]:
+    """Return, by the first id of each patient, a record for all of the scans, and their ids."""
+    records = tuple(records)
+    _refuse_duplicates([record.id for record in records], "the cohort")
+    groups: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.id):
+        groups.setdefault(record.patient or f"scan {record.id}", []).append(record)
+    units = {}
+    for group in groups.values():
+        gravest = replace(group[0], risk=max(record.risk for record in group))
+        units[group[0].id] = (gravest, tuple(record.id for record in group))
+    return units
+
+
+def _scans(patients: Iterable[str], units: dict) -> tuple[str, ...]:
+    """Return all scans of the patients, in the patients' order."""
+    return tuple(id for patient in patients for id in units[patient][1])
 
 
 def _sizes(size: float | tuple[int, int], total: int) -> tuple[int, int]:

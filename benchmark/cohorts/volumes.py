@@ -7,13 +7,12 @@ import SimpleITK as sitk
 
 from benchmark.calcium import UNDETERMINED
 from benchmark.cohorts.base import Scan
+from benchmark.cohorts.geometry import Geometry, cause, to_memory, write_labels
+from benchmark.cohorts.headers import check_header, check_size
 from benchmark.errors import UserError
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 """File types that can be read; `.mhd` lies beside the `.raw` or `.zraw` file it names."""
-
-ORIENTATION = "LPS"
-"""Axes in memory: x grows to the patient's left, y to the back (posterior), z to the head."""
 
 PADDING = -1024
 """HU of air; scanners fill the corners outside the field of view with values below it."""
@@ -32,25 +31,26 @@ def id_of(path: Path) -> str | None:
     return None
 
 
-def read_volume(path: Path) -> sitk.Image:
-    """Read a 3D image file and turn its axes to `ORIENTATION`.
+def read_volume(path: Path) -> tuple[sitk.Image, Geometry]:
+    """Read a 3D image file; return it with axes as in memory, and the grid of the file.
 
     Axes are swapped and mirrored, never resampled: an oblique scan stays oblique.
 
     Raises
     ------
     UserError
-        If the file is missing, damaged, not 3D or holds several values per voxel.
+        If the file is missing, damaged, cut short, not 3D or holds several values per voxel.
     """
     _information(path)
     try:
-        return sitk.DICOMOrient(sitk.ReadImage(str(path)), ORIENTATION)
+        image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise UserError(f"{path}: cannot be read ({_cause(error)}); export it again") from error
+        raise UserError(f"{path}: cannot be read ({cause(error)}); export it again") from error
+    return to_memory(image), Geometry.of(image)
 
 
 def check_same_grid(image: sitk.Image, labels: sitk.Image, labels_path: Path) -> None:
-    """Raise UserError unless both lie on one grid; both are in `ORIENTATION`."""
+    """Raise UserError unless both lie on one grid; both as in memory."""
     if image.GetSize() != labels.GetSize():
         differs = ("size", labels.GetSize(), image.GetSize())
     elif not np.allclose(labels.GetSpacing(), image.GetSpacing(), rtol=SPACING_TOLERANCE, atol=0):
@@ -78,17 +78,25 @@ def voxels_of(image: sitk.Image, path: Path) -> np.ndarray:
     UserError
         If values are not finite, or cannot be HU: no negative value, or a span under 200.
     """
-    values = sitk.GetArrayFromImage(image)
-    if not np.isfinite(values).all():
-        raise UserError(f"{path}: holds NaN or infinite voxels; fill them with {PADDING}")
-    low, high = values.min(), values.max()
+    return check_hu(sitk.GetArrayViewFromImage(image), path)
+
+
+def check_hu(values: np.ndarray, where: str | Path) -> np.ndarray:
+    """Return HU as int16, rounded, and clipped to `PADDING` below; see `voxels_of`."""
+    whole = np.issubdtype(values.dtype, np.integer)
+    if not whole and not np.isfinite(values).all():
+        raise UserError(f"{where}: holds NaN or infinite voxels; fill them with {PADDING}")
+    low, high = float(values.min()), float(values.max())
     # Air, lung and fat are negative in HU; stored values before rescaling, or scaled ones, are not.
     if low >= 0 or high - low < 200:
         raise UserError(
-            f"{path}: values {low:g} to {high:g} are not HU; "
+            f"{where}: values {low:g} to {high:g} are not HU; "
             "apply rescale slope and intercept, and do not normalise"
         )
-    return np.clip(np.rint(values), PADDING, np.iinfo(np.int16).max).astype(np.int16)
+    if whole and values.dtype.itemsize < 2:
+        return values.astype(np.int16)
+    values = values if whole else np.rint(values)
+    return np.clip(values, PADDING, np.iinfo(np.int16).max).astype(np.int16, copy=False)
 
 
 def labels_of(image: sitk.Image, path: Path, largest: int) -> np.ndarray:
@@ -100,6 +108,8 @@ def labels_of(image: sitk.Image, path: Path, largest: int) -> np.ndarray:
         If a value is not a whole number from 0 to `largest`.
     """
     values = sitk.GetArrayFromImage(image)
+    if values.dtype == np.uint8 and values.max(initial=0) <= largest:
+        return values
     known = np.isin(values, np.arange(largest + 1))
     if not known.all():
         unknown = ", ".join(f"{value:g}" for value in np.unique(values[~known])[:5])
@@ -147,16 +157,17 @@ def read_scan(
         on another grid.
     """
     image_path = Path(image_path)
-    image = read_volume(image_path)
+    image, geometry = read_volume(image_path)
     voxels = voxels_of(image, image_path)
     labels = None
     if labels_path is not None:
         labels_path = Path(labels_path)
-        labels_image = read_volume(labels_path)
+        labels_image, _ = read_volume(labels_path)
         check_same_grid(image, labels_image, labels_path)
         labels = labels_of(labels_image, labels_path, largest_label)
     x, y, z = image.GetSpacing()
-    return Scan(id or id_of(image_path) or image_path.name, centre, voxels, (z, y, x), labels)
+    name = id or id_of(image_path) or image_path.name
+    return Scan(name, centre, voxels, (z, y, x), labels, geometry)
 
 
 def save_labels(
@@ -187,41 +198,24 @@ def save_labels(
     UserError
         If the labels do not fit the image, or the file cannot be written.
     """
-    path, like_image_path = Path(path), Path(like_image_path)
-    like = _information(like_image_path)
-    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(like.GetDirection())
-    # An empty image on the file's grid, turned as `read_volume` turns it, tells where labels lie.
-    grid = sitk.Image(like.GetSize(), sitk.sitkUInt8)
-    grid.SetOrigin(like.GetOrigin())
-    grid.SetSpacing(like.GetSpacing())
-    grid.SetDirection(like.GetDirection())
-    turned = sitk.DICOMOrient(grid, ORIENTATION)
-    if labels.shape != turned.GetSize()[::-1]:
-        raise UserError(
-            f"{path}: labels of size {labels.shape} do not fit the image {like_image_path} "
-            f"of size {turned.GetSize()[::-1]} (z, y, x)"
-        )
-    image = sitk.GetImageFromArray(labels.astype(dtype))
-    image.CopyInformation(turned)
-    image = sitk.DICOMOrient(image, code)
-    image.CopyInformation(grid)  # exactly the file's numbers, without rounding on the way
-    try:
-        sitk.WriteImage(image, str(path), compress)
-    except RuntimeError as error:
-        raise UserError(f"{path}: cannot be written ({_cause(error)})") from error
+    like_image_path = Path(like_image_path)
+    geometry = Geometry.of(_information(like_image_path))
+    write_labels(path, labels, geometry, dtype=dtype, compress=compress)
 
 
 def _information(path: Path) -> sitk.ImageFileReader:
     """Read size and geometry of a 3D image file without its pixels."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
+    check_header(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise UserError(f"{path}: cannot be read ({_cause(error)}); export it again") from error
+        raise UserError(f"{path}: cannot be read ({cause(error)}); export it again") from error
     size = reader.GetSize()
+    check_size(size, path)
     if len(size) != 3 or min(size) < 2:
         raise UserError(
             f"{path}: is {len(size)}D of size {_numbers(size)}; export one 3D volume per scan"
@@ -231,12 +225,6 @@ def _information(path: Path) -> sitk.ImageFileReader:
             f"{path}: holds {reader.GetNumberOfComponents()} values per voxel; export one"
         )
     return reader
-
-
-def _cause(error: RuntimeError) -> str:
-    """Return the last line of an ITK message, which says what went wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("ITK ERROR: ")[:160].rstrip(".") if lines else "unknown cause"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

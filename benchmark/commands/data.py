@@ -11,14 +11,20 @@ from benchmark.errors import UserError
 
 
 def _cohort_options(command):
-    """Options that say which cohort is meant, the same for the three commands."""
+    """Options that say which cohort is meant, the same for all commands."""
 
-    @click.option("--cohort", default="phantom", show_default=True, help="Name.")
+    @click.option(
+        "--cohort",
+        default="phantom",
+        show_default=True,
+        help="Name; with --data a format, if it cannot be told: "
+        "folder, csv, orcascore, coca, dicom or nnunet.",
+    )
     @click.option(
         "--data",
         type=click.Path(path_type=Path),
-        metavar="FOLDER",
-        help="Scans of your own: images/ and labels/ with equal file names.",
+        metavar="PATH",
+        help="Scans of your own: a folder, a CSV table or a cohort file (see docs/data.md).",
     )
     @click.option(
         "--spacing",
@@ -42,15 +48,36 @@ def _cohort_options(command):
     return wrapped
 
 
+def _split_options(command):
+    """Options that say how the cohort is split."""
+
+    @click.option(
+        "--split",
+        metavar="HOW",
+        help="by-risk, by-patient, by-centre:NAME, folds:K or given.  [default: by-risk]",
+    )
+    @click.option("--fold", metavar="I/K", help="One fold of a cross-validation, as 2/5.")
+    @click.option(
+        "--split-seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split."
+    )
+    @functools.wraps(command)
+    def wrapped(split, fold, split_seed, **options):
+        from benchmark.cohorts.split_choice import parse_choice
+
+        return command(choice=parse_choice(split, fold, split_seed), **options)
+
+    return wrapped
+
+
 @click.group()
 def data() -> None:
-    """Make, check or describe the scans: the phantom, or --data FOLDER."""
+    """Make, check, describe or export the scans: the phantom, or --data PATH."""
 
 
 @data.command()
 @_cohort_options
 def make(cohort, data, spacing, cache, train, test, workers) -> None:
-    """Make the phantom's scans now, or convert a folder's into the cache."""
+    """Make the phantom's scans now, or convert those of --data into the cache."""
     from benchmark.runs.datasets import make_data
 
     chosen, display = _open(cohort, data, spacing, cache)
@@ -58,33 +85,72 @@ def make(cohort, data, spacing, cache, train, test, workers) -> None:
 
 
 @data.command()
+@click.argument("path", type=click.Path(path_type=Path), required=False)
 @_cohort_options
-def check(cohort, data, spacing, cache, train, test, workers) -> None:
-    """Check every scan before hours are spent on it. Exit status 2 if one is refused."""
+@_split_options
+@click.option(
+    "--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write the table too."
+)
+def check(path, cohort, data, spacing, cache, train, test, workers, table, choice) -> int:
+    """Check every scan before hours are spent on it; PATH is short for --data PATH.
+
+    Prints a row for each scan: ready, with a warning, or refused, and why. Exit status 1 if one
+    is refused.
+    """
     from benchmark.runs.datasets import check_data
 
-    chosen, display = _open(cohort, data, spacing, cache)
-    refused = check_data(chosen, display, train, test, workers)
-    if refused:
-        raise UserError(f"{refused} scans are refused; the table says why")
+    if path is not None and data is not None:
+        raise UserError(f"{path} and --data {data}: give one of them")
+    chosen, display = _open(cohort, data or path, spacing, cache)
+    refused = check_data(chosen, display, train, test, workers, table, choice)
+    return 1 if refused else 0
 
 
 @data.command()
 @_cohort_options
+@_split_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="For the figures.  [default: results/data/COHORT]",
+    help="For the split and the figures.  [default: results/data/COHORT]",
 )
-def describe(cohort, data, spacing, cache, train, test, workers, out) -> None:
-    """Print the split by risk category, and for the phantom its figures beside the literature's."""
+def describe(cohort, data, spacing, cache, train, test, workers, out, choice) -> None:
+    """Print and save the split; for the phantom also its figures beside the literature's."""
     from benchmark.runs.datasets import describe_data
 
     chosen, display = _open(cohort, data, spacing, cache)
     folder = out or Path("results/data") / chosen.name
-    for path in describe_data(chosen, display, train, test, workers, folder):
+    for path in describe_data(chosen, display, train, test, workers, folder, choice):
         click.echo(f"written: {path}")
+
+
+@data.command()
+@_cohort_options
+@_split_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["nifti", "orcascore", "coca", "nnunet"]),
+    required=True,
+    help="What to write; nifti is a folder with images/ and labels/.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="A new or empty folder.",
+)
+def export(cohort, data, spacing, cache, train, test, workers, form, out, choice) -> None:
+    """Write the scans with labels in a format that other programs read.
+
+    For nnunet the test part of --split or --fold goes to imagesTs.
+    """
+    from benchmark.runs.datasets import export_data
+
+    chosen, display = _open(cohort, data, spacing, cache)
+    export_data(chosen, display, form, out, train, test, workers, choice)
 
 
 def _open(cohort, data, spacing, cache):

@@ -1,17 +1,26 @@
-"""What ``benchmark data`` does: make, check and describe the scans of a cohort."""
+"""What ``benchmark data`` does: make, check, describe and export the scans of a cohort."""
 
 from __future__ import annotations
 
+import csv
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.calcium import RISK_NAMES, score_scan
+from benchmark.calcium import RISK_NAMES, SCORES, TARGETS, score_scan
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.scan_check import ScanCheck
 from benchmark.cohorts.split import Split
+from benchmark.cohorts.split_choice import SplitChoice, choose_split, save_split
+from benchmark.errors import UserError
 from benchmark.runs.display import Display, duration
-from benchmark.runs.sources import tier_split
+from benchmark.runs.request import usable_cores
+from benchmark.runs.sources import TRAINING_SHARE, tier_split
+
+WORTH_PROCESSES = 16
+"""Scans from which on processes are worth their start."""
 
 
 def make_data(
@@ -19,6 +28,10 @@ def make_data(
 ) -> None:
     """Make or convert the scans of a split."""
     begin = time.monotonic()
+    if hasattr(cohort, "check"):
+        # Risk categories, which a split needs, are known once all files are read.
+        with display.counting(f"reading {cohort.name}") as progress:
+            cohort.check(progress, _processes(cohort, workers))
     ids = _ids(cohort, train, test)
     with display.counting(f"cohort {cohort.name}") as progress:
         cohort.prepare(ids, progress, workers)
@@ -29,28 +42,32 @@ def make_data(
 
 
 def check_data(
-    cohort: Cohort, display: Display, train: int | None, test: int | None, workers: int | None
+    cohort: Cohort,
+    display: Display,
+    train: int | None,
+    test: int | None,
+    workers: int | None,
+    table: Path | None = None,
+    choice: SplitChoice | None = None,
 ) -> int:
-    """Check every scan, print one row each for those that are not simply ready.
+    """Check every scan. Of scans from files each gets a row; else those with a fault alone.
+
+    Parameters
+    ----------
+    cohort, display, train, test, workers
+        As for the other functions; scans from files are checked all.
+    table : Path, optional
+        CSV file to be written with a row for each scan.
+    choice : SplitChoice, optional
+        A split that is tried out.
 
     Returns
     -------
     int
-        Number of scans refused.
+        Number of scans refused, and of faults between scans.
     """
-    own = getattr(cohort, "check", None)
-    if own is not None:
-        with display.counting(f"checking {cohort.name}") as progress:
-            rows = own(progress)
-        for row in rows:
-            facts = "" if row.size is None else _facts(row)
-            reason = f" {row.reason}" if row.reason else ""
-            display.say(f"{row.verdict:<8} {row.id:<24} {facts}{reason}")
-        refused = sum(row.verdict == "refused" for row in rows)
-        display.say(f"{len(rows)} scans, {refused} refused")
-        if not refused:
-            cohort.records()
-        return refused
+    if hasattr(cohort, "check"):
+        return _check_files(cohort, display, workers, table, choice)
     ids = _ids(cohort, train, test)
     with display.counting(f"cohort {cohort.name}") as progress:
         cohort.prepare(ids, progress, workers)
@@ -67,6 +84,132 @@ def check_data(
     return refused
 
 
+def _check_files(
+    cohort, display: Display, workers: int | None, table: Path | None, choice: SplitChoice | None
+) -> int:
+    """Print a row for each scan of a `DiskCohort`, and what is refused once more at the end."""
+    with display.counting(f"checking {cohort.name}") as progress:
+        rows = cohort.check(progress, _processes(cohort, workers))
+    for line in check_table(rows):
+        display.say(line)
+    if table is not None:
+        write_check_table(rows, table)
+        display.say(f"written: {table}")
+    for note in cohort.notes:
+        display.say(note)
+    refused = [row for row in rows if row.verdict == "refused"]
+    faults = list(cohort.faults())
+    warned = sum(row.verdict == "warning" for row in rows)
+    labelled = len(rows) - len(cohort.unlabelled)
+    choice = choice or cohort.choice
+    if labelled and (not refused or (cohort.leave_out and len(refused) < labelled)):
+        records = cohort.records()
+        if choice is not None and not faults:
+            try:
+                choose_split(records, choice, TRAINING_SHARE)
+            except UserError as error:
+                faults.append(str(error))
+    display.say(
+        f"{len(rows)} scans, {len(refused)} refused, {warned} with a warning, "
+        f"{len(rows) - labelled} without labels"
+    )
+    for line in (*(f"{row.id}: {row.reason}" for row in refused), *faults):
+        display.say(f"refused: {line}")
+    return len(refused) + len(faults)
+
+
+def _processes(cohort, workers: int | None) -> int | None:
+    """Return how many processes read the files of a cohort, if nobody said."""
+    many = workers is None and len(cohort.ids) >= WORTH_PROCESSES
+    return usable_cores() if many else workers
+
+
+def check_table(rows: Sequence[ScanCheck]) -> list[str]:
+    """One line for each scan under a line of headings: geometry, HU, noise, scores, verdict."""
+    cells = [_CHECK_HEADINGS, *(_check_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_CHECK_HEADINGS))]
+    lines = ["  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)) for line in cells]
+    reasons = ["reason", *(row.reason for row in rows)]
+    return [f"{line}  {reason}".rstrip() for line, reason in zip(lines, reasons, strict=True)]
+
+
+_CHECK_HEADINGS = (
+    "verdict", "scan", "size z y x", "spacing mm", "HU", "noise", "lesions", "LAD", "LCX", "RCA",
+    "Agatston", "mm3", "mg", "risk",
+)  # fmt: skip
+
+
+def _check_cells(row: ScanCheck) -> tuple[str, ...]:
+    cells = [row.verdict, row.id]
+    if row.size is None:
+        return (*cells, *[""] * (len(_CHECK_HEADINGS) - 2))
+    cells += [
+        " ".join(map(str, row.size)),
+        " ".join(f"{length:.2f}" for length in row.spacing),
+        f"{row.hu_range[0]} to {row.hu_range[1]}",
+        f"{row.noise:.0f}",
+    ]
+    if row.scores is None:
+        return (*cells, *["-"] * 8)
+    scores = [f"{row.scores[place]:.1f}" for place in (0, 1, 2, 3, 7, 11)]
+    return (*cells, str(row.lesions), *scores, RISK_NAMES[row.risk])
+
+
+def write_check_table(rows: Sequence[ScanCheck], path: Path) -> None:
+    """Write the checks as CSV, with all twelve scores.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
+    """
+    names = [f"{score}_{target}" for score in SCORES for target in TARGETS]
+    facts = ["z", "y", "x", "spacing_z", "spacing_y", "spacing_x", "lowest_hu", "highest_hu"]
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "verdict", *facts, "noise", "lesions", "risk", *names, "reason"])
+            for row in rows:
+                lists = ((row.size, 3), (row.spacing, 3), (row.hu_range, 2))
+                numbers = [v for values, count in lists for v in values or [""] * count]
+                more = ["" if v is None else v for v in (row.noise, row.lesions, row.risk)]
+                scores = row.scores or [""] * len(names)
+                writer.writerow([row.id, row.verdict, *numbers, *more, *scores, row.reason])
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def export_data(
+    cohort: Cohort,
+    display: Display,
+    format: str,
+    out: Path,
+    train: int | None,
+    test: int | None,
+    workers: int | None,
+    choice: SplitChoice | None = None,
+) -> None:
+    """Write the scans of a cohort in a format that other programs read.
+
+    Raises
+    ------
+    UserError
+        If a scan cannot be read or a file not be written, or the folder is not empty.
+    """
+    from benchmark.cohorts.export import export_cohort
+
+    ids = _ids(cohort, train, test)
+    split = None
+    if choice is not None:
+        split = tier_split(cohort, train, test, ("train", "test"), choice)
+        ids = (*split.train, *split.test)
+    with display.counting(f"cohort {cohort.name}") as progress:
+        cohort.prepare(ids, progress, workers)
+    with display.counting(f"writing {cohort.name}") as progress:
+        export_cohort(cohort, ids, format, out, split, progress)
+    display.say(f"{len(ids)} scans written as {format}: {out}")
+
+
 def describe_data(
     cohort: Cohort,
     display: Display,
@@ -74,8 +217,11 @@ def describe_data(
     test: int | None,
     workers: int | None,
     folder: Path,
+    choice: SplitChoice | None = None,
 ) -> list[Path]:
-    """Print the split by risk category, and what else the cohort has to say of itself.
+    """Print and keep the split, and print what else the cohort has to say of itself.
+
+    The split goes to ``split.json`` in the folder, with its content hash.
 
     Returns
     -------
@@ -83,13 +229,16 @@ def describe_data(
         Figures written.
     """
     records = cohort.records()
-    split = tier_split(cohort, train, test, ("train", "test"))
+    split = tier_split(cohort, train, test, ("train", "test"), choice)
     display.say(f"cohort {cohort.name}: {len(records)} scans, {cohort.fingerprint()[:16]}")
     for note in cohort.notes:
         display.say(note)
     display.say("")
     for line in split_table(cohort, split):
         display.say(line)
+    save_split(split, folder / "split.json")
+    display.say("")
+    display.say(f"split {split.kind}, seed {split.seed}: {split.hash}, {folder / 'split.json'}")
     from benchmark.cohorts.phantom import PhantomCohort
 
     if not isinstance(cohort, PhantomCohort):
@@ -133,15 +282,6 @@ def _ids(cohort: Cohort, train: int | None, test: int | None) -> tuple[str, ...]
         return tuple(record.id for record in cohort.records())
     split = tier_split(cohort, train, test, ("train", "test"))
     return (*split.train, *split.test)
-
-
-def _facts(row) -> str:
-    size = " x ".join(str(n) for n in row.size)
-    spacing = " x ".join(f"{s:.2f}" for s in row.spacing)
-    return (
-        f"{size}, {spacing} mm, {row.hu_range[0]} to {row.hu_range[1]} HU, noise "
-        f"{row.noise:.0f} HU, {row.lesions} lesions, Agatston {row.agatston:.0f}"
-    )
 
 
 def _fault(scan, agatston: float) -> str:

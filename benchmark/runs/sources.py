@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container
 from pathlib import Path
 
 from benchmark.cohorts.base import Cohort
-from benchmark.cohorts.split import Split, make_split, subset
+from benchmark.cohorts.places import default_cache
+from benchmark.cohorts.split import Split, subset
+from benchmark.cohorts.split_choice import SplitChoice, choose_split
 from benchmark.errors import UserError
 from benchmark.suites.schema import nearest
+
+__all__ = ["COHORTS", "DATA", "default_cache", "open_cohort", "tier_split"]
 
 COHORTS = {
     "phantom": "676 virtual patients made on this machine, nothing to download",
 }
-"""Cohorts by name; --data FOLDER takes the place of any."""
+"""Cohorts by name; --data PATH takes the place of any."""
+
+DATA = ("folder", "csv", "orcascore", "coca", "dicom", "nnunet")
+"""Names that say in which format --data is; `benchmark.cohorts.formats.FORMATS` explains them."""
 
 TRAINING_SHARE = 419 / 676
 """The paper's split, which gives 419 and 257 of 676 and the same share of any other cohort."""
@@ -31,9 +37,9 @@ def open_cohort(
     Parameters
     ----------
     name : str
-        One of `COHORTS`; not looked at when `data` is given.
+        One of `COHORTS`; or, with `data`, one of `DATA`, which forces the format.
     data : Path, optional
-        Folder with ``images/`` and ``labels/``.
+        Scans of one's own: a folder in any format of `DATA`, a CSV table or a cohort file.
     spacing : float, optional
         In-plane voxel size of the phantom in mm.
     cache : Path, optional
@@ -46,29 +52,34 @@ def open_cohort(
         If there is no such cohort, or the folder is not one.
     """
     if data is not None:
-        from benchmark.cohorts.folder import FolderCohort
+        from benchmark.cohorts.formats import open_data
 
-        return FolderCohort(data, cache=cache or default_cache() / "folders")
+        if name not in DATA and name not in COHORTS:
+            raise UserError(
+                f"unknown cohort {name!r}{nearest(name, DATA)} (--data may be: {', '.join(DATA)})"
+            )
+        format = name if name in DATA else None
+        return open_data(data, format, cache or default_cache() / "folders")
+    if name in DATA:
+        raise UserError(f"cohort {name!r} needs --data PATH, the place of the scans")
     if name not in COHORTS:
         raise UserError(
             f"unknown cohort {name!r}{nearest(name, COHORTS)} (there is: {', '.join(COHORTS)}; "
-            "for scans of your own use --data FOLDER)"
+            f"for scans of your own use --data PATH, with {', '.join(DATA)} as names of formats)"
         )
     from benchmark.cohorts.phantom import PhantomCohort
 
     return PhantomCohort(spacing=spacing, cache=cache or default_cache() / "phantom")
 
 
-def default_cache() -> Path:
-    """Folder for scans that were made or converted: they can be made again."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mmwfanet"
-
-
 def tier_split(
-    cohort: Cohort, train: int | None, test: int | None, exact: Container[str] = ()
+    cohort: Cohort,
+    train: int | None,
+    test: int | None,
+    exact: Container[str] = (),
+    choice: SplitChoice | None = None,
 ) -> Split:
-    """The cohort's one split, or the stratified part of it that a tier uses.
+    """The cohort's split, or the stratified part of it that a tier uses.
 
     Parameters
     ----------
@@ -78,16 +89,19 @@ def tier_split(
     exact : container of str
         "train" or "test", where the number was asked for by a person: then it must be there.
         Otherwise all there are is enough, as tiers are made for 676 scans.
+    choice : SplitChoice, optional
+        How to split; by default as the cohort's own file says, else by risk category.
 
     Raises
     ------
     UserError
-        If the cohort is too small.
+        If the cohort is too small, or cannot be split so.
     """
     records = cohort.records()
     if len(records) < 2:
         raise UserError(f"cohort {cohort.name}: {len(records)} scans cannot be split; add more")
-    whole = make_split(records, TRAINING_SHARE)
+    choice = choice or getattr(cohort, "choice", None) or SplitChoice()
+    whole = choose_split(records, choice, TRAINING_SHARE)
     if train is not None and "train" not in exact:
         train = min(train, len(whole.train))
     if test is not None and "test" not in exact:

@@ -1,11 +1,15 @@
 """`benchmark data`: the split in numbers, and faults of scans that a program made."""
 
+import csv
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from benchmark.calcium import RISK_NAMES, risk_category, score_scan
+from benchmark.cli import main
 from benchmark.cohorts.base import Cohort, Record, Scan
 from benchmark.runs.datasets import check_data, describe_data, make_data, split_table
 from benchmark.runs.sources import tier_split
@@ -75,6 +79,10 @@ def test_sound_scans_pass_and_describe_says_what_they_are(lines, tmp_path):
     assert check_data(cohort, lines, None, None, None) == 0
     assert describe_data(cohort, lines, None, None, None, tmp_path / "figures") == []
     assert "Blocks, not hearts." in lines.lines
+    split = tier_split(cohort, None, None)
+    saved = json.loads((tmp_path / "figures/split.json").read_text())
+    assert (saved["hash"], tuple(saved["test"])) == (split.hash, split.test)
+    assert any(split.hash in line for line in lines.lines)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +99,112 @@ def test_a_faulty_scan_is_refused_with_the_reason(lines, fault, words):
     cohort.scans["b3"] = fault(cohort.scans["b3"])
     assert check_data(cohort, lines, None, None, None) == 1
     assert any("b3" in line and words in line for line in lines.lines)
+
+
+def write(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((0.5, 0.5, 3.0))
+    sitk.WriteImage(image, str(path))
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """A CSV of five scans of two centres, the last two of one patient."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    lines = ["image,labels,patient,centre,split"]
+    for number in range(5):
+        voxels = np.full((6, 16, 16), -850, np.int16)
+        voxels[:, 4:, 4:] = 40
+        labels = np.zeros(voxels.shape, np.uint8)
+        voxels[2, 10, 5 : 6 + number] = 250
+        labels[2, 10, 5 : 6 + number] = 1
+        write(tmp_path / f"data/ct{number}.nii.gz", voxels)
+        write(tmp_path / f"data/seg{number}.nii.gz", labels)
+        part = ("train", "test")[number % 2]
+        patient, centre = f"MRN{min(number, 3)}", "AB"[number > 2]
+        lines.append(f"ct{number}.nii.gz,seg{number}.nii.gz,{patient},{centre},{part}")
+    path = tmp_path / "data/scans.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_check_prints_and_writes_a_row_for_each_scan(table, tmp_path, capsys):
+    # The given split has one patient in both parts: told, with exit status 1.
+    out = tmp_path / "table.csv"
+    assert main(["data", "check", str(table), "--csv", str(out)]) == 1
+    text = capsys.readouterr().out
+    assert "5 scans, 0 refused, 0 with a warning, 0 without labels" in text
+    assert text.splitlines()[-1].startswith("refused: one patient in two parts of the split: ct3")
+    assert "MRN" not in text
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == [f"ct{number}" for number in range(5)]
+    assert float(rows[4]["agatston_LAD"]) == pytest.approx(5 * 0.25 * 2)
+    assert float(rows[4]["volume_whole"]) == pytest.approx(5 * 0.75)
+    assert (rows[0]["verdict"], rows[0]["z"], rows[0]["lowest_hu"]) == ("ready", "6", "-850")
+
+
+def test_bad_files_get_a_line_each_and_the_others_go_on(table, capsys):
+    (table.parent / "ct1.nii.gz").write_bytes(b"junk")
+    write(table.parent / "seg2.nii.gz", np.zeros((6, 15, 16), np.uint8))
+    assert main(["data", "check", "--data", str(table), "--cohort", "csv"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    lines = lines[[line.startswith("verdict") for line in lines].index(True) :]
+    assert [line.split()[0] for line in lines[1:6]] == [
+        "ready",
+        "refused",
+        "refused",
+        *["ready"] * 2,
+    ]
+    assert sum(line.startswith("refused: ct") for line in lines) == 2
+    assert any("ct1.nii.gz: cannot be read" in line for line in lines)
+    assert any("seg2.nii.gz: size" in line for line in lines)
+
+
+def test_check_with_processes_gives_the_same_rows(table, tmp_path):
+    rows = []
+    for workers in ("1", "2"):
+        out = tmp_path / f"{workers}.csv"
+        cache = str(tmp_path / workers)
+        command = ["data", "check", str(table), "--csv", str(out), "--cache", cache]
+        main([*command, "--workers", workers])
+        rows.append(out.read_text())
+    assert rows[0] == rows[1]
+    assert rows[0].count("\n") == 6
+
+
+def test_a_split_is_described_and_kept(table, tmp_path, capsys):
+    out = tmp_path / "described"
+    command = ["data", "describe", "--data", str(table), "--out", str(out)]
+    assert main([*command, "--split", "by-centre:B"]) == 0
+    saved = json.loads((out / "split.json").read_text())
+    assert set(saved["test"]) == {"ct3", "ct4"}
+    text = capsys.readouterr().out
+    assert f"split by-centre:B, seed 0: {saved['hash']}" in text
+    assert main([*command, "--fold", "1/2"]) == 0
+    saved = json.loads((out / "split.json").read_text())
+    assert ({"ct3", "ct4"} <= set(saved["test"])) or ({"ct3", "ct4"} <= set(saved["train"]))
+    capsys.readouterr()
+    assert main([*command, "--split", "given"]) == 2
+    assert "one patient in both parts" in capsys.readouterr().err
+
+
+def test_a_cohort_is_exported_and_read_back(table, tmp_path, capsys):
+    for form in ("orcascore", "coca", "nifti", "nnunet"):
+        out = tmp_path / form
+        assert (
+            main(["data", "export", "--data", str(table), "--format", form, "--out", str(out)]) == 0
+        )
+        assert f"5 scans written as {form}" in capsys.readouterr().out
+        assert main(["data", "check", str(out)]) == 0
+        assert "5 scans, 0 refused" in capsys.readouterr().out
+    assert (
+        main(["data", "export", "--data", str(table), "--format", "coca", "--out", str(out)]) == 2
+    )
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_two_places_at_once_are_refused(table, capsys):
+    assert main(["data", "check", str(table), "--data", str(table)]) == 2
+    assert "give one of them" in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""DICOM series without labels, as a scanner or an archive gives them: for prediction alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.cohorts.base import Scan
+from benchmark.cohorts.dicom_header import SliceHeader, dicom_files, read_header
+from benchmark.cohorts.dicom_series import Series, read_series
+from benchmark.cohorts.disk import DiskCohort, Entry
+from benchmark.cohorts.geometry import to_memory
+from benchmark.cohorts.privacy import new_id
+from benchmark.cohorts.scan_check import ScanCheck, judge
+from benchmark.cohorts.volumes import check_hu, voxels_of
+from benchmark.errors import UserError
+
+
+class DicomCohort(DiskCohort):
+    """Every CT series below a folder is a scan.
+
+    Ids are keyed hashes of the series' own (see `benchmark.cohorts.privacy`). Nothing of a header,
+    nor any name of a file or folder below the one given, is printed or kept: a message speaks of
+    the series by its place in the order of names. Localizers and what is no CT are passed over.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or no CT series in it.
+    """
+
+    format = "dicom"
+
+    def _find(self) -> Iterable[Entry]:
+        if not self.path.is_dir():
+            raise UserError(f"{self.path}: no such folder")
+        series, unread = group_series(dicom_files(self.path))
+        scans = {uid: headers for uid, headers in series.items() if headers[0].kind in _SCANS}
+        if not scans:
+            damaged = f"; {unread} files cannot be read as DICOM" if unread else ""
+            raise UserError(f"{self.path}: holds no CT series{damaged}")
+        passed = len(series) - len(scans)
+        notes = [f"{passed} series that are no CT or a localizer were passed over."] * bool(passed)
+        notes += [f"{unread} files that cannot be read were passed over."] * bool(unread)
+        self.notes = tuple(notes)
+        for place, (uid, headers) in enumerate(scans.items(), start=1):
+            self._places[new_id(self._key(), "scan", uid)] = (
+                f"series {place} of {len(scans)} in order of names"
+            )
+            yield Entry(
+                new_id(self._key(), "scan", uid),
+                tuple(header.path for header in headers),
+                patient=self._patient(headers[0].patient or headers[0].study),
+            )
+
+    def __init__(self, path, *arguments, **options) -> None:
+        self._places: dict[str, str] = {}
+        super().__init__(path, *arguments, **options)
+
+    def _inspect(self, entry: Entry) -> tuple[ScanCheck, Scan | None]:
+        try:
+            series = read_series([read_header(path) for path in entry.image])
+            scan = scan_of(series, entry.id)
+        except UserError as error:
+            where = self._places[entry.id]
+            return ScanCheck(entry.id, "refused", f"{where}: {error}"), None
+        return judge(scan, self.conventions, series.warnings)
+
+    def _hashes(self, entry: Entry) -> tuple[str, ...]:
+        try:
+            return super()._hashes(entry)
+        except UserError:
+            where = self._places[entry.id]
+            raise UserError(f"{where}: a file is gone or cannot be read") from None
+
+    def _fingerprint_rows(self) -> Iterable[tuple]:
+        # Ids differ between machines; sorted content does not.
+        yield (self._reading(),)
+        yield from sorted(self._hashes(entry) for entry in self._entries.values())
+
+
+_SCANS = ("ct", "multiframe")
+
+
+def group_series(paths: Iterable[Path]) -> tuple[dict[str, list[SliceHeader]], int]:
+    """Return the headers of each series, in order of names, and how many files could not be read.
+
+    Localizer slices that share a series with a scan are put aside.
+    """
+    series, unread = defaultdict(list), 0
+    for path in paths:
+        try:
+            header = read_header(path)
+        except UserError:
+            unread += 1
+            continue
+        kind = "" if header.kind in _SCANS else f"\0{header.kind}"
+        series[header.series + kind].append(header)
+    return dict(series), unread
+
+
+def scan_of(series: Series, id: str) -> Scan:
+    """Return a series as a scan without labels.
+
+    Raises
+    ------
+    UserError
+        If its values are not HU.
+    """
+    check_hu(series.voxels, "the series")
+    image = to_memory(series.image(series.voxels))
+    x, y, z = image.GetSpacing()
+    voxels = voxels_of(image, "the series")
+    return Scan(id, "unknown", voxels, (z, y, x), None, series.geometry)

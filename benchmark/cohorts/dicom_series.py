@@ -1,0 +1,206 @@
+"""One DICOM series becomes one volume: slices in order, HU, and where each file's slice went.
+
+Nothing of a header reaches a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from benchmark.cohorts.dicom_header import SliceHeader
+from benchmark.cohorts.dicom_pixels import read_pixels
+from benchmark.cohorts.geometry import Geometry
+from benchmark.cohorts.headers import check_size
+from benchmark.cohorts.volumes import PADDING
+from benchmark.errors import UserError
+
+EVEN = 0.05
+"""Slices are even if no distance differs from a multiple of the spacing by more than this share."""
+
+SAME_PLACE = 0.01
+"""mm between two slices that lie at one position."""
+
+LONGEST_SIDE = 4096
+"""Pixels along a side of a slice."""
+
+MOST_GAPS = 0.2
+"""Share of missing slices above which a series is refused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A series as a volume on its own grid: slices in order of position.
+
+    Attributes
+    ----------
+    voxels : numpy.ndarray, shape (slices, rows, columns)
+        HU.
+    geometry : Geometry
+        Of `voxels`.
+    viewer : numpy.ndarray of int, shape (slices,)
+        Place of each slice in the order of instance numbers, without copies; -1 if it is missing.
+    copies : int
+        Slices that were there twice.
+    warnings : tuple of str
+    """
+
+    voxels: np.ndarray
+    geometry: Geometry
+    viewer: np.ndarray
+    copies: int
+    warnings: tuple[str, ...]
+
+    def image(self, array: np.ndarray) -> sitk.Image:
+        """Return an array on the series' grid as an image."""
+        return self.geometry.put_on(sitk.GetImageFromArray(array))
+
+
+def read_series(headers: Iterable[SliceHeader]) -> Series:
+    """Read the slices of one series as a volume.
+
+    Slices are put in order by their positions along the normal of the slices, never by name or
+    number. The distance between them is that of their positions: thickness may be more (overlap)
+    or less (gap). A missing slice becomes air, so that all others keep their place. A slice that
+    is there twice with the same pixels is taken once.
+
+    Raises
+    ------
+    UserError
+        One line without any word of the headers, for a series that is no even stack of CT slices.
+    """
+    headers = list(headers)
+    _check_headers(headers)
+    first = headers[0]
+    across, down = np.array(first.axes[:3]), np.array(first.axes[3:])
+    normal = np.cross(across, down)
+    corners = np.array([header.position for header in headers])
+    along = corners @ normal
+    order = np.argsort(along, kind="stable")
+    pixels: dict[int, np.ndarray] = {}
+    kept, copies = _without_copies(headers, along, order, pixels)
+    places, spacing = _places(along[kept])
+    drift = corners[kept] - corners[kept[0]] - np.outer(along[kept] - along[kept[0]], normal)
+    if np.abs(drift).max() > max(first.pixel):
+        raise UserError("slices are shifted against each other (a tilted gantry?)")
+    geometry = Geometry(
+        (first.size[1], first.size[0], int(places[-1]) + 1),
+        (first.pixel[1], first.pixel[0], spacing),
+        tuple(corners[kept[0]].tolist()),
+        tuple(np.stack([across, down, normal], axis=1).ravel().tolist()),
+    )
+    check_size(geometry.size, "series")
+    voxels = np.full(geometry.size[::-1], PADDING, np.int16)
+    viewer = np.full(len(voxels), -1)
+    numbers = [headers[i].number for i in kept]
+    known = None not in numbers and len(set(numbers)) == len(numbers)
+    rank = np.argsort(np.argsort(numbers)) if known else np.arange(len(kept))
+    for place, index, turn in zip(places, kept, rank, strict=True):
+        voxels[place] = pixels[index] if index in pixels else read_pixels(headers[index])
+        viewer[place] = turn
+    return Series(
+        voxels, geometry, viewer, copies,
+        tuple(_notes(headers, places, spacing, copies, rank if known else None)),
+    )  # fmt: skip
+
+
+def _check_headers(headers: list[SliceHeader]) -> None:
+    """Refuse a series that cannot be one volume."""
+    if any(header.kind == "multiframe" for header in headers):
+        raise UserError("several slices in one file (enhanced CT); convert it to NIfTI")
+    if any(header.kind != "ct" for header in headers):
+        raise UserError("not all of its files are CT slices")
+    if len(headers) < 2:
+        raise UserError("one slice is no volume")
+    for header in headers:
+        if header.position is None or header.axes is None or header.pixel is None:
+            raise UserError("a slice does not say where it lies; export the series again")
+    first = headers[0]
+    if min(first.size) < 2 or min(first.pixel) <= 0:
+        raise UserError("the size of its pixels or slices is zero")
+    if max(first.size) > LONGEST_SIDE:
+        raise UserError(f"slices of {first.size[0]} x {first.size[1]} pixels are no cardiac CT")
+    turned = np.array([first.axes[:3], first.axes[3:]])
+    if not np.allclose(turned @ turned.T, np.eye(2), atol=1e-3):
+        raise UserError("the directions of rows and columns are no right angle")
+    for header in headers:
+        if header.size != first.size or not np.allclose(header.pixel, first.pixel, rtol=1e-3):
+            raise UserError("slices differ in size or in their pixels' size")
+        if not np.allclose(header.axes, first.axes, atol=1e-3):
+            raise UserError("slices differ in direction")
+
+
+def _without_copies(
+    headers: list[SliceHeader], along: np.ndarray, order: np.ndarray, pixels: dict
+) -> tuple[list[int], int]:
+    """Return the slices in order of position without copies, and how many copies there were.
+
+    `pixels` takes those that had to be read.
+    """
+    kept, copies = [int(order[0])], 0
+    for index in map(int, order[1:]):
+        if along[index] - along[kept[-1]] > SAME_PLACE:
+            kept.append(index)
+            continue
+        for one in (kept[-1], index):
+            if one not in pixels:
+                pixels[one] = read_pixels(headers[one])
+        if not np.array_equal(pixels[kept[-1]], pixels.pop(index)):
+            raise UserError(
+                "duplicate slices: two lie at one position with different pixels; "
+                "keep the files of one scan"
+            )
+        copies += 1
+    if len(kept) < 2:
+        raise UserError("one slice is no volume")
+    return kept, copies
+
+
+def _places(along: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the place of each slice in an even stack, and the spacing in mm.
+
+    Raises
+    ------
+    UserError
+        If distances are no multiples of the least one, or too many slices are missing.
+    """
+    steps = np.diff(along)
+    least = steps.min()
+    multiples = np.rint(steps / least)
+    if np.abs(steps / least - multiples).max() > EVEN * max(1.0, multiples.max() / 4):
+        raise UserError(
+            f"slices are not evenly spaced ({steps.min():.2f} to {steps.max():.2f} mm); "
+            "are there two scans in one series?"
+        )
+    places = np.concatenate([[0], np.cumsum(multiples)]).astype(int)
+    missing = places[-1] + 1 - len(places)
+    if missing > MOST_GAPS * (places[-1] + 1):
+        raise UserError(f"{missing} of {places[-1] + 1} slices are missing; export it again")
+    return places, float((along[-1] - along[0]) / places[-1])
+
+
+def _notes(
+    headers: list[SliceHeader],
+    places: np.ndarray,
+    spacing: float,
+    copies: int,
+    rank: np.ndarray | None,
+) -> Iterator[str]:
+    """Say what is unusual with a series that can be read."""
+    if copies:
+        yield f"{copies} duplicate slices with the same pixels were taken once"
+    missing = int(places[-1]) + 1 - len(places)
+    if missing:
+        yield f"{missing} missing slices were filled with air; calcium in them is not scored"
+    if rank is None:
+        yield "instance numbers are missing or repeat; slices are in order of position"
+    elif not (np.all(np.diff(rank) > 0) or np.all(np.diff(rank) < 0)):
+        yield "non-monotonous slices: instance numbers jump; slices are in order of position"
+    thickness = headers[0].thickness
+    if thickness and spacing > 1.05 * thickness:
+        yield f"gaps: slices of {thickness:g} mm lie {spacing:.2f} mm apart"
+    if any(header.contrast for header in headers):
+        yield "the header names a contrast agent; scoring needs non-contrast scans"

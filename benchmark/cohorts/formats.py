@@ -1,0 +1,190 @@
+"""Which format a folder or file is in, and the cohort it holds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+
+from benchmark.cohorts.disk import DiskCohort
+from benchmark.cohorts.split_choice import SplitChoice, parse_choice
+from benchmark.errors import UserError
+from benchmark.yaml_values import Loader
+
+FORMATS = {
+    "folder": "images/ and labels/ with equal file names: NIfTI, NRRD or MetaImage",
+    "csv": "a table with the columns image, labels, patient, centre, split",
+    "orcascore": "TRV1P1CTI.mhd and TRV1P1R.mhd, as the challenge gives them",
+    "coca": "Gated_release_final: DICOM series and outlines in XML",
+    "dicom": "DICOM series without labels, for prediction",
+    "nnunet": "a raw dataset of nnU-Net: imagesTr, labelsTr, dataset.json",
+}
+"""Formats by name, with a line that says what is expected."""
+
+KEYS = ("format", "path", "name", "split", "fold", "seed", "refused", "options")
+"""What a cohort file may say."""
+
+OPTIONS = {"coca": ("missing_xml", "pixel_offset"), "csv": ("root",)}
+"""Options of a format that a cohort file may set."""
+
+LOOKED_AT = 2000
+"""Files that are looked at for DICOM before a folder is called unknown."""
+
+LARGEST_FILE = 16 << 20
+"""Bytes of a cohort file."""
+
+
+def open_data(path: Path, format: str | None = None, cache: Path | None = None) -> DiskCohort:
+    """Open scans on disk.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, a CSV file, or a cohort file (`.yaml`).
+    format : str, optional
+        One of `FORMATS`; by default it is found out.
+    cache : Path, optional
+        As for `DiskCohort`.
+
+    Raises
+    ------
+    UserError
+        If the format cannot be told, or the cohort cannot be opened.
+    """
+    if path.suffix.lower() in (".yaml", ".yml") and not path.is_dir():
+        return _open_file(path, format, cache)
+    return _open(path, format or detect(path), cache, {})
+
+
+def detect(path: Path) -> str:
+    """Return the one format that a folder or file is in.
+
+    Raises
+    ------
+    UserError
+        If there is none, or more than one.
+    """
+    if not path.exists():
+        raise UserError(f"no such file or folder: {path}")
+    if path.is_file():
+        if path.suffix.lower() == ".csv":
+            return "csv"
+        raise UserError(f"{path}: is neither a folder, nor a .csv table, nor a .yaml cohort file")
+    from benchmark.cohorts.coca import coca_root
+    from benchmark.cohorts.orcascore import orcascore_files
+
+    signs = {
+        "folder": (path / "images").is_dir() or (path / "labels").is_dir(),
+        "nnunet": (path / "dataset.json").is_file() or (path / "imagesTr").is_dir(),
+        "coca": coca_root(path) is not None,
+        "orcascore": bool(orcascore_files(path)),
+    }
+    found = [format for format, there in signs.items() if there]
+    if len(found) > 1:
+        raise UserError(f"{path}: may be {' or '.join(found)}; say which with --cohort {found[0]}")
+    if found:
+        return found[0]
+    if _holds_dicom(path):
+        return "dicom"
+    raise UserError(
+        f"{path}: no known format; expected is one of: "
+        + "; ".join(f"{name} ({text})" for name, text in FORMATS.items())
+    )
+
+
+def _holds_dicom(folder: Path) -> bool:
+    from benchmark.cohorts.dicom_header import may_be_dicom
+
+    seen = 0
+    for place, _, names in os.walk(folder):
+        for name in sorted(names):
+            seen += 1
+            if seen > LOOKED_AT:
+                return False
+            if may_be_dicom(Path(place) / name):
+                return True
+    return False
+
+
+def _open(path: Path, format: str, cache: Path | None, options: dict) -> DiskCohort:
+    if format == "folder":
+        from benchmark.cohorts.folder import FolderCohort as Kind
+    elif format == "csv":
+        from benchmark.cohorts.table import TableCohort as Kind
+    elif format == "orcascore":
+        from benchmark.cohorts.orcascore import OrcaScoreCohort as Kind
+    elif format == "coca":
+        from benchmark.cohorts.coca import CocaCohort as Kind
+    elif format == "dicom":
+        from benchmark.cohorts.dicom import DicomCohort as Kind
+    elif format == "nnunet":
+        from benchmark.cohorts.nnunet import NnUNetCohort as Kind
+    else:
+        raise UserError(f"unknown format {format!r} (there is: {', '.join(FORMATS)})")
+    if not path.exists():
+        raise UserError(f"no such file or folder: {path}")
+    if (format == "csv") != path.is_file():
+        what = "a file" if format == "csv" else "a folder"
+        raise UserError(f"{path}: is not {what}, which the format {format} needs")
+    return Kind(path, cache, **options)
+
+
+def _open_file(path: Path, format: str | None, cache: Path | None) -> DiskCohort:
+    """Open the cohort that a YAML file describes; its paths are relative to the file."""
+    values = _read_file(path)
+    if format is not None and values.get("format", format) != format:
+        raise UserError(f"{path}: format is {values['format']!r}, but --cohort asks for {format!r}")
+    data = path.parent / str(values["path"])
+    kind = values.get("format") or format or detect(data)
+    options = values.get("options") or {}
+    known = OPTIONS.get(kind, ())
+    if not isinstance(options, dict) or not set(options) <= set(known):
+        raise UserError(
+            f"{path}: options of {kind} are {', '.join(known) or 'none'}, not "
+            f"{', '.join(map(str, options)) if isinstance(options, dict) else options!r}"
+        )
+    if "root" in options:
+        options = {**options, "root": path.parent / str(options["root"])}
+    refused = values.get("refused", "stop")
+    if refused not in ("stop", "leave-out"):
+        raise UserError(f"{path}: refused is stop or leave-out, not {refused!r}")
+    try:
+        choice = parse_choice(values.get("split"), values.get("fold"), values.get("seed", 0))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    name = str(values.get("name") or "")
+    if not name.isprintable() or set(name) & set("/\\") or name.startswith("."):
+        raise UserError(f"{path}: the name {name!r} cannot be part of a folder's name")
+    cohort = _open(data, kind, cache, options)
+    cohort.leave_out = refused == "leave-out"
+    cohort.choice = _with_ids(choice, cohort)
+    cohort.name = name or cohort.name
+    return cohort
+
+
+def _with_ids(choice: SplitChoice | None, cohort: DiskCohort) -> SplitChoice | None:
+    if choice is None or choice.kind != "given":
+        return choice
+    train = tuple(cohort.id_of(name) for name in choice.train)
+    test = tuple(cohort.id_of(name) for name in choice.test)
+    return SplitChoice("given", train=train, test=test, seed=choice.seed)
+
+
+def _read_file(path: Path) -> dict:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: is larger than {LARGEST_FILE >> 20} MB")
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: broken YAML") from None
+    if not isinstance(values, dict) or "path" not in values:
+        raise UserError(f"{path}: a cohort file says at least path: FOLDER")
+    unknown = [key for key in values if key not in KEYS]
+    if unknown:
+        raise UserError(f"{path}: unknown key {unknown[0]!r} (there is: {', '.join(KEYS)})")
+    return values

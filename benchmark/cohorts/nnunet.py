@@ -1,0 +1,143 @@
+"""An nnU-Net raw dataset: `imagesTr`, `labelsTr`, and `dataset.json` that says what labels mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.cohorts.base import Scan
+from benchmark.cohorts.disk import DiskCohort, Entry
+from benchmark.cohorts.headers import parts_of
+from benchmark.cohorts.scan_check import ScanCheck, judge
+from benchmark.cohorts.volumes import read_scan
+from benchmark.errors import UserError
+
+ARTERY_NAMES = {
+    "background": 0,
+    "lad": 1, "lm": 1, "left main": 1, "left anterior descending artery": 1,
+    "lcx": 2, "cx": 2, "left circumflex artery": 2,
+    "rca": 3, "right coronary artery": 3,
+}  # fmt: skip
+"""Names that dataset.json may use, and our label of each."""
+
+LARGEST_FILE_LABEL = 255
+
+
+class NnUNetCohort(DiskCohort):
+    """Scans in nnU-Net's raw format (version 2).
+
+    ::
+
+        FOLDER/dataset.json                    channel_names, labels, file_ending
+        FOLDER/imagesTr/case_0000.nii.gz       CT in HU
+        FOLDER/labelsTr/case.nii.gz
+        FOLDER/imagesTs/case_0000.nii.gz       optional; labelsTs too
+
+    dataset.json gives labels by name; they are renumbered to 1 LAD with left main, 2 LCX, 3 RCA.
+    Scans of `imagesTr` are given to training and those of `imagesTs` to testing where labelsTs is
+    there; without it they are for prediction alone.
+
+    Raises
+    ------
+    UserError
+        If dataset.json is missing, names more than one channel, or a label that is no artery.
+    """
+
+    format = "nnunet"
+
+    def _find(self) -> Iterable[Entry]:
+        ending, self._numbers = _read_dataset(self.path / "dataset.json")
+        count = 0
+        for part, suffix in (("train", "Tr"), ("test", "Ts")):
+            images, labels = self.path / f"images{suffix}", self.path / f"labels{suffix}"
+            if not images.is_dir():
+                continue
+            for image in sorted(images.glob(f"*_0000{ending}")):
+                count += 1
+                id = image.name.removesuffix(ending).removesuffix("_0000")
+                yield self._entry(id, image, labels / f"{id}{ending}", part)
+        if not count:
+            raise UserError(f"{self.path / 'imagesTr'}: holds no image *_0000{ending}")
+
+    def _entry(self, id: str, image: Path, labels: Path, part: str) -> Entry:
+        given = labels.is_file()
+        fault = ""
+        try:
+            for path in (image, labels) if given else (image,):
+                parts_of(path)
+        except UserError as error:
+            fault = str(error)
+        if not given and (part == "train" or labels.parent.is_dir()):
+            fault = f"{image}: has no labels {labels}"
+        return Entry(id, (image,), (labels,) if given else (), part=part, fault=fault)
+
+    def _reading(self) -> str:
+        return f"{self.format} {sorted(self._numbers.items())}"
+
+    def _inspect(self, entry: Entry) -> tuple[ScanCheck, Scan | None]:
+        path = entry.labels[0] if entry.labels else None
+        try:
+            scan = read_scan(entry.image[0], path, id=entry.id, largest_label=LARGEST_FILE_LABEL)
+            if scan.labels is not None:
+                scan = Scan(
+                    scan.id, scan.centre, scan.voxels, scan.spacing,
+                    renumber(scan.labels, self._numbers, path), scan.geometry,
+                )  # fmt: skip
+        except UserError as error:
+            return ScanCheck(entry.id, "refused", str(error)), None
+        return judge(scan, self.conventions)
+
+
+def renumber(labels: np.ndarray, numbers: dict[int, int], where: Path) -> np.ndarray:
+    """Give labels other numbers.
+
+    Raises
+    ------
+    UserError
+        If a label has no new number.
+    """
+    table = np.full(256, 255, np.uint8)
+    for old, new in numbers.items():
+        table[old] = new
+    result = table[labels]
+    if result.max(initial=0) > 3:
+        unknown = np.unique(labels[result > 3])[:5]
+        raise UserError(
+            f"{where}: unknown labels {', '.join(map(str, unknown))}; dataset.json names "
+            f"{', '.join(map(str, sorted(numbers)))}"
+        )
+    return result
+
+
+def _read_dataset(path: Path) -> tuple[str, dict[int, int]]:
+    """Return the file ending and {number in the files: our label}."""
+    try:
+        if path.stat().st_size > 16 << 20:
+            raise UserError(f"{path}: is larger than 16 MB; is it a dataset.json?")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        ending, labels = values["file_ending"], values["labels"]
+        channels = values.get("channel_names") or values.get("modality") or {"0": "CT"}
+        numbers = {int(number): ARTERY_NAMES[str(name).lower()] for name, number in labels.items()}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except KeyError as error:
+        raise UserError(
+            f"{path}: {error} is missing or no artery; labels may be named "
+            f"{', '.join(ARTERY_NAMES)}"
+        ) from None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{path}: is no dataset.json of nnU-Net version 2") from None
+    if len(channels) != 1:
+        raise UserError(f"{path}: has {len(channels)} channels; a cohort has one, the CT")
+    if "dataset" in values:
+        raise UserError(
+            f"{path}: names its files in a list (dataset); put them into imagesTr and labelsTr"
+        )
+    if not isinstance(ending, str) or not ending.startswith(".") or "/" in ending:
+        raise UserError(f"{path}: file_ending {ending!r} is no ending such as .nii.gz")
+    if not all(0 <= number <= LARGEST_FILE_LABEL for number in numbers):
+        raise UserError(f"{path}: labels must be numbers from 0 to {LARGEST_FILE_LABEL}")
+    return ending, numbers

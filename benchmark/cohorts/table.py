@@ -1,0 +1,124 @@
+"""A CSV file that names the scans: image, labels, patient, centre and perhaps the split."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.calcium import DEFAULT, Conventions
+from benchmark.cohorts.disk import DiskCohort, Entry
+from benchmark.cohorts.named_files import named_file
+from benchmark.cohorts.volumes import id_of
+from benchmark.errors import UserError
+
+COLUMNS = ("image", "labels", "id", "patient", "centre", "split")
+"""Columns that are read; `image` must be there. Others are passed over."""
+
+PARTS = {"train": "train", "training": "train", "test": "test", "": ""}
+"""What may stand in the column `split`; an empty field is in neither part."""
+
+LONGEST_TABLE = 32 << 20
+"""Bytes of a table: some hundred thousand scans."""
+
+
+class TableCohort(DiskCohort):
+    """Scans named by a CSV file, one a line.
+
+    ::
+
+        image,labels,patient,centre,split
+        ct/a.nii.gz,seg/a.nii.gz,17,Leiden,train
+        ct/b.nii.gz,seg/b.nii.gz,18,Utrecht,test
+        ct/c.nii.gz,,19,Utrecht,
+
+    Paths are relative to the table's folder, or to `root`, and stay below it. A line without
+    labels is for prediction alone. The id is the column `id` or else the image's file name, with
+    its folder where names repeat. Patients' names or numbers are used in memory alone.
+
+    Parameters
+    ----------
+    path, cache, conventions
+        As for `DiskCohort`.
+    root : path, optional
+        Folder that the paths are relative to; by default the table's own.
+
+    Raises
+    ------
+    UserError
+        If the table cannot be read, lacks the column `image`, or has a field that is not known.
+    """
+
+    format = "csv"
+
+    def __init__(
+        self,
+        path: str | Path,
+        cache: str | Path | None = None,
+        conventions: Conventions = DEFAULT,
+        root: str | Path | None = None,
+    ) -> None:
+        self._root = Path(root) if root is not None else Path(path).parent
+        super().__init__(path, cache, conventions)
+        self.name = self.path.stem
+
+    def _find(self) -> Iterable[Entry]:
+        rows = _read_rows(self.path)
+        stems = Counter(id_of(Path(row["image"])) for _, row in rows)
+        for line, row in rows:
+            image = Path(row["image"])
+            stem = id_of(image) or image.name
+            id = row["id"] or (stem if stems[id_of(image)] == 1 else _long_id(image))
+            part = row["split"].lower()
+            if part not in PARTS:
+                raise UserError(
+                    f"{self.path}: line {line}: split {row['split']!r} is not train, test or empty"
+                )
+            files, fault = {}, ""
+            for column in ("image", "labels"):
+                try:
+                    names = [row[column]] if row[column] else []
+                    files[column] = tuple(named_file(self._root, name) for name in names)
+                except UserError as error:
+                    files[column], fault = (), fault or f"{self.path}: line {line}: {error}"
+            yield Entry(
+                id,
+                files["image"],
+                files["labels"],
+                centre=row["centre"] or "unknown",
+                patient=self._patient(row["patient"]),
+                part=PARTS[part],
+                fault=fault,
+            )
+
+
+def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return (line number, fields) for each line of a table."""
+    try:
+        if path.stat().st_size > LONGEST_TABLE:
+            raise UserError(f"{path}: is larger than {LONGEST_TABLE >> 20} MB; is it a table?")
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            if "image" not in (reader.fieldnames or ()):
+                raise UserError(
+                    f"{path}: the first line must name the columns, image among them "
+                    f"(there may be: {', '.join(COLUMNS)})"
+                )
+            rows = []
+            for row in reader:
+                fields = {name: (row.get(name) or "").strip() for name in COLUMNS}
+                if not fields["image"]:
+                    raise UserError(f"{path}: line {reader.line_num} names no image")
+                rows.append((reader.line_num, fields))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    if not rows:
+        raise UserError(f"{path}: names no scan")
+    return rows
+
+
+def _long_id(image: Path) -> str:
+    """Return folder and name of a file as one word."""
+    folders = [part for part in image.parts[:-1] if part not in ("/", "..", ".")]
+    return "_".join([*folders, id_of(image) or image.name])

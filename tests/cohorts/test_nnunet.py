@@ -1,0 +1,94 @@
+"""A raw dataset of nnU-Net: labels by name, training and test scans."""
+
+import json
+
+import numpy as np
+import pytest
+from written import arrays, save
+
+from benchmark.cohorts.nnunet import NnUNetCohort
+from benchmark.cohorts.split_choice import SplitChoice, choose_split
+from benchmark.errors import UserError
+
+LABELS = {"background": 0, "LAD": 1, "LCX": 2, "RCA": 3}
+
+
+def dataset(folder, labels=LABELS, **more):
+    values = {"channel_names": {"0": "CT"}, "labels": labels, "numTraining": 4,
+              "file_ending": ".nii.gz", **more}  # fmt: skip
+    (folder / "dataset.json").write_text(json.dumps(values))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number, size in enumerate((0, 1, 4, 12)):
+        voxels, labels = arrays(size, number, artery=3)
+        save(tmp_path / f"imagesTr/case_{number}_0000.nii.gz", voxels)
+        save(tmp_path / f"labelsTr/case_{number}.nii.gz", labels)
+    save(tmp_path / "imagesTs/case_9_0000.nii.gz", arrays(12)[0])
+    dataset(tmp_path)
+    return tmp_path
+
+
+def test_training_scans_have_labels_and_test_scans_need_none(folder):
+    cohort = NnUNetCohort(folder)
+    assert cohort.ids == ("case_0", "case_1", "case_2", "case_3", "case_9")
+    assert cohort.unlabelled == ("case_9",)
+    agatston = [record.agatston for record in cohort.records()]
+    assert agatston == pytest.approx([0, 0.5, 2, 6], rel=1e-5)
+    np.testing.assert_array_equal(cohort.load("case_3").labels, arrays(12, 3, artery=3)[1])
+
+
+def test_test_scans_with_labels_are_the_given_test_part(folder):
+    save(folder / "labelsTs/case_9.nii.gz", arrays(12)[1])
+    records = NnUNetCohort(folder).records()
+    assert choose_split(records, SplitChoice("given"), 0.6).test == ("case_9",)
+
+
+def test_labels_are_renumbered_by_name(folder, tmp_path):
+    dataset(folder, {"background": 0, "RCA": 1, "LM": 2, "LAD": 3, "Cx": 4})
+    cohort = NnUNetCohort(folder, tmp_path / "cache")
+    assert set(np.unique(cohort.load("case_3").labels)) == {0, 1}
+    before = cohort.fingerprint()
+    # The same files under other names are another reading: nothing comes from the cache.
+    dataset(folder, {"background": 0, "LAD": 1, "LCX": 2, "left main": 4, "RCA": 3})
+    again = NnUNetCohort(folder, tmp_path / "cache")
+    assert set(np.unique(again.load("case_3").labels)) == {0, 3}
+    assert again.fingerprint() != before
+
+
+def test_labels_that_dataset_json_does_not_name_are_refused(folder):
+    dataset(folder, {"background": 0, "LAD": 1})
+    rows = NnUNetCohort(folder).check()
+    assert "case_3.nii.gz: unknown labels 3; dataset.json names 0, 1" in rows[3].reason
+    assert rows[0].verdict == "ready"
+
+
+def test_a_scan_without_labels_is_refused(folder):
+    (folder / "labelsTr/case_2.nii.gz").unlink()
+    row = NnUNetCohort(folder).check()[2]
+    assert "case_2_0000.nii.gz: has no labels" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": {"background": 0, "aorta": 1}}, "'aorta' is missing or no artery"),
+        ({"labels": {"background": 0, "LAD": [1, 2]}}, "is no dataset.json"),
+        ({"channel_names": {"0": "CT", "1": "CTA"}}, "has 2 channels"),
+        ({"file_ending": "/../x.nii"}, "is no ending"),
+        ({"file_ending": ".mha"}, "holds no image"),
+        ({"dataset": {"a": {"images": ["/etc/passwd"]}}}, "names its files in a list"),
+    ],
+)
+def test_other_datasets_are_refused(folder, change, words):
+    dataset(folder, **change)
+    with pytest.raises(UserError, match=words):
+        NnUNetCohort(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000])
+def test_a_broken_dataset_json_is_refused(folder, text):
+    (folder / "dataset.json").write_text(text)
+    with pytest.raises(UserError, match=r"is no dataset\.json of nnU-Net version 2"):
+        NnUNetCohort(folder)
