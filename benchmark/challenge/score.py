@@ -1,0 +1,190 @@
+"""Score submissions on scans whose reference is at hand, and write what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.calcium import SCORES, TARGETS
+from benchmark.challenge.checker import Progress, check_labels, find_maps, geometry_of
+from benchmark.challenge.maps import NAMING, Naming, read_map
+from benchmark.challenge.scorer import (
+    AS_STATED,
+    KEYS,
+    SIX,
+    Key,
+    PatientScore,
+    Rules,
+    measures,
+    score_patient,
+)
+from benchmark.challenge.source import open_source
+from benchmark.cohorts.base import Cohort
+from benchmark.errors import UserError
+from benchmark.metrics import Estimate
+
+OUTCOMES = ("found", "false", "missed")
+"""True positive, false positive and false negative lesions, in words for a table."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredSubmission:
+    """A submission in numbers.
+
+    Attributes
+    ----------
+    name : str
+        For tables and figures.
+    patients : dict of str to PatientScore
+        By scan.
+    figures : dict of (str, str) to Estimate
+        See `benchmark.challenge.scorer.measures`.
+    worst : tuple of str
+        One line for each scan without a usable map, which takes the worst value.
+    unscored : tuple of str
+        One line for each scan that cannot be read, or whose reference cannot: these count nowhere.
+    remarks : tuple of str
+        What else is wrong with the maps; they are scored by the challenge's rules all the same.
+    """
+
+    name: str
+    patients: dict[str, PatientScore]
+    figures: dict[Key, Estimate]
+    worst: tuple[str, ...]
+    unscored: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def score_submission(
+    path: Path,
+    cohort: Cohort,
+    ids: Iterable[str],
+    naming: Naming = NAMING,
+    rules: Rules = AS_STATED,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> ScoredSubmission:
+    """Score the maps of a folder or zip; one scan is in memory at a time.
+
+    Parameters
+    ----------
+    path : Path
+        Read with the same care as in `benchmark.challenge.checker.check_submission`; files that
+        belong to no scan are passed over.
+    cohort : Cohort
+        Gives the scans and their reference labels.
+    ids : iterable of str
+        Scans with a reference.
+    naming, rules : Naming, Rules
+    name : str, optional
+        By default that of the file or folder.
+    progress : callable, optional
+        Called as ``progress(done, total)`` after each scan.
+
+    Raises
+    ------
+    UserError
+        If the submission cannot be opened, or no scan has a reference that can be read.
+    """
+    ids = tuple(ids)
+    source = open_source(path)
+    places = find_maps(source, ids, naming)
+    patients, worst, unscored, remarks = {}, [], [], []
+    for done, id in enumerate(ids, start=1):
+        if progress:
+            progress(done, len(ids))
+        try:
+            scan = cohort.load(id)
+            if scan.labels is None:
+                raise UserError(f"{id}: has no reference labels to be scored by")
+        except UserError as error:
+            unscored.append(f"{id}: not scored: {str(error).removeprefix(f'{id}: ')}")
+            continue
+        header = places[id][0] if places[id] else None
+        reading = read_map(source, header, f"{naming.stem(id)}.mhd", geometry_of(scan))
+        if reading.labels is None:
+            worst.append(f"{reading.faults[-1]} (takes the worst value)")
+            remarks += reading.faults[:-1]
+        else:
+            remarks += reading.faults
+            _, faults, warnings = check_labels(
+                scan, reading.labels, source.where(header), rules.conventions
+            )
+            remarks += faults + warnings
+        patients[id] = score_patient(scan.voxels, scan.labels, reading.labels, scan.spacing, rules)
+    if not patients:
+        reason = f" ({unscored[0]})" if unscored else ""
+        raise UserError(f"{path}: there is no scan with a reference to score it by{reason}")
+    return ScoredSubmission(
+        name or path.name.removesuffix(".zip"),
+        patients,
+        measures(tuple(patients.values())),
+        tuple(worst),
+        tuple(unscored),
+        tuple(remarks),
+    )
+
+
+def figure_table(scored: ScoredSubmission) -> str:
+    """Return the measures of a submission as lines of text, a row for each measure."""
+    rows = [("", *TARGETS)]
+    for measure in dict.fromkeys(name for name, _ in KEYS):
+        cells = []
+        for target in TARGETS:
+            found = scored.figures.get((measure, target))
+            # a reason is too long for a table's cell; it stands below
+            cells.append("" if found is None else found.as_text() if found.is_defined else "–")
+        rows.append((f"{measure}{' *' if (measure, 'whole') in SIX else ''}", *cells))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    for (measure, target), found in scored.figures.items():
+        if not found.is_defined:
+            lines.append(f"– {measure}, {target}: undefined, {found.note}")
+    return "\n".join(lines)
+
+
+def measure_rows(submissions: Iterable[ScoredSubmission]) -> list[dict]:
+    """One row for each submission, measure and target."""
+    return [
+        {
+            "submission": scored.name,
+            "measure": measure,
+            "target": target,
+            "value [1]": found.value,
+            "95 % interval, low [1]": found.low,
+            "95 % interval, high [1]": found.high,
+            "patients": found.n,
+            "note": found.note,
+        }
+        for scored in submissions
+        for (measure, target), found in scored.figures.items()
+    ]
+
+
+def patient_rows(submissions: Iterable[ScoredSubmission]) -> list[dict]:
+    """One row for each submission, scan and target: lesions, volumes and scores."""
+    rows = []
+    for scored in submissions:
+        for id, patient in scored.patients.items():
+            for column, target in enumerate(TARGETS):
+                rows.append(
+                    {"submission": scored.name, "scan": id, "target": target}
+                    | _amounts(patient, column)
+                )
+    return rows
+
+
+def _amounts(patient: PatientScore, column: int) -> Mapping[str, float]:
+    found = {}
+    for name, table in (("lesions", patient.lesions), ("volume [mm3]", patient.volumes)):
+        for outcome, row in zip(OUTCOMES, table, strict=True):
+            found[f"{outcome} {name}"] = row[column]
+    units = {"agatston": "Agatston", "volume": "volume [mm3]", "mass": "mass [mg]"}
+    for row, score in enumerate(SCORES):
+        found[f"reference {units[score]}"] = patient.reference[row, column]
+        found[f"submitted {units[score]}"] = patient.scores[row, column]
+    return found
