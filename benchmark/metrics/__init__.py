@@ -1,6 +1,7 @@
 """Figures of merit with intervals: NumPy and SciPy in, numbers out.
 
-`summarise` gives all figures of a method, `replicate` with `paired_differences` compares two.
+`summarise` gives all figures of a method, `replicate` with `paired_differences` compares two on
+patients, `contrast` with `decide` compares methods on patients and trainings, `rank_methods` ranks.
 """
 
 from .agreement import icc, icc_of_ratings, mae, pearson
@@ -17,8 +18,10 @@ from .paired import (
     paired_overlap,
     paired_scores,
 )
+from .ranking import JointRanking, Ranking, joint_ranking, kendall_tau, rank_methods, ranks_of
 from .replicates import Key, Replicates, replicate
 from .summary import KEYS, as_estimates, seed_spread, summarise
+from .verdict import Contrast, SeedNoise, contrast, decide, pooled_noise
 from .worst import (
     fill_missing,
     fill_missing_categories,
@@ -33,14 +36,20 @@ __all__ = [
     "TARGETS",
     "TASKS",
     "Agreement",
+    "Contrast",
     "Estimate",
     "Gains",
+    "JointRanking",
     "Key",
     "PairedDifference",
+    "Ranking",
     "Replicates",
+    "SeedNoise",
     "as_estimates",
     "bland_altman",
     "categories_of",
+    "contrast",
+    "decide",
     "fill_missing",
     "fill_missing_categories",
     "fill_missing_overlap",
@@ -48,6 +57,8 @@ __all__ = [
     "holm",
     "icc",
     "icc_of_ratings",
+    "joint_ranking",
+    "kendall_tau",
     "linear_kappa",
     "mae",
     "overlap_estimates",
@@ -58,6 +69,9 @@ __all__ = [
     "paired_scores",
     "pairwise_gain",
     "pearson",
+    "pooled_noise",
+    "rank_methods",
+    "ranks_of",
     "replicate",
     "seed_spread",
     "single_gain",

@@ -108,11 +108,11 @@ def bland_altman(
     # In units of the largest difference, so that an absurd estimate cannot overflow its square.
     unit = np.abs(difference).max()
     scaled = difference / unit
-    values = _figures(scaled, np.ones((1, n)))[:, 0]
+    values = bias_and_limits(scaled, np.ones((1, n)))[:, 0]
     if interval == "normal":
         ends = _normal_ends(values, n)
     else:
-        drawn = _figures(scaled, resample_weights(n, resamples, seed))
+        drawn = bias_and_limits(scaled, resample_weights(n, resamples, seed))
         ends = [percentile_interval(figure) for figure in drawn]
     estimates = (
         Estimate(float(value * size), float(low * size), float(high * size), n, note)
@@ -121,7 +121,7 @@ def bland_altman(
     return Agreement(mean, difference, *estimates)
 
 
-def _figures(difference: Array, weights: Array) -> Array:
+def bias_and_limits(difference: Array, weights: Array) -> Array:
     """Bias, lower limit, upper limit and share inside, (4, B), of differences (n,)."""
     n = difference.size
     bias = weights @ difference / n  # (B,)

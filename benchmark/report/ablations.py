@@ -25,9 +25,12 @@ LEVEL = 0.05
 
 
 def seed_noise(
-    methods: list[dict], sources: list[list[str]], measured: list[list[Measured]]
+    methods: list[dict],
+    sources: list[list[str]],
+    measured: list[list[Measured]],
+    seeds: int,
 ) -> dict[tuple[str, Column], float]:
-    """How far two runs of one network lie apart that differ in nothing but the seed.
+    """How far a network's mean over seeds lies from its mean over as many other seeds.
 
     Parameters
     ----------
@@ -37,12 +40,14 @@ def seed_noise(
         "mask" or "head" of each row's lines.
     measured : list of list of Measured
         Figures of each row's lines.
+    seeds : int
+        Number of seeds that each figure is a mean over.
 
     Returns
     -------
     dict
-        By source and judged column, 1.96 * sqrt(2) * SD over seeds, the SD pooled over all trained
-        rows (root of the mean variance); empty with one seed.
+        By source and judged column, 1.96 * sqrt(2 / seeds) * SD over seeds, the SD pooled over all
+        trained rows (root of the mean variance); empty with one seed.
     """
     variances: dict[tuple[str, Column], list[float]] = {}
     for method, names, lines in zip(methods, sources, measured, strict=True):
@@ -54,7 +59,9 @@ def seed_noise(
                 sd = seed_spread({column: line[column]})[column]
                 if math.isfinite(sd):
                     variances.setdefault((source, column), []).append(sd**2)
-    return {key: 1.96 * math.sqrt(2 * float(np.mean(own))) for key, own in variances.items()}
+    return {
+        key: 1.96 * math.sqrt(2 / seeds * float(np.mean(own))) for key, own in variances.items()
+    }
 
 
 def compare_to_bases(
@@ -154,8 +161,10 @@ def ablation_cells(ablation: Ablation, line_break: str = " ") -> tuple[str, ...]
         return f"{gap.value:+.3f}" + (f"{line_break}[{bounds}]" if bounds else "")
 
     found = ablation.found
-    if ablation.within_noise and found != "undecided":
-        found += ", within seed noise"
+    if found != "undecided":
+        found += {True: ", within seed noise", None: ", in one seed alone"}.get(
+            ablation.within_noise, ""
+        )
     p = (
         ""
         if not math.isfinite(ablation.p)

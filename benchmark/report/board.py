@@ -113,8 +113,8 @@ class Ablation:
     p : float
         Of no difference in `judged`, adjusted after Holm over the board's ablations.
     within_noise : bool or None
-        Whether the difference is no larger than that of two runs which differ in the seed alone;
-        None where one seed was run.
+        Whether the difference is no larger than what other seeds alone may make it (95 %); None
+        where one seed was run.
     """
 
     title: str

@@ -55,7 +55,7 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
     _add_marks(rows, measured)
     made = tuple(_row(method, own, lines, plan) for method, own, lines in rows)
     sources = [[line.source for line in lines] for _, _, lines in rows]
-    noise = seed_noise(plan["methods"], sources, measured)
+    noise = seed_noise(plan["methods"], sources, measured, len(plan["seeds"]))
     return Board(
         suite=plan["suite"],
         title=plan["title"],
@@ -243,7 +243,11 @@ def _spread(rows: list[tuple], measured: list[list[Measured]]) -> list[tuple[str
     found = [
         (own[0][MAIN].value, method["title"], own[0][MAIN])
         for (method, _, _), own in zip(rows, measured, strict=True)
-        if method["trained"] and own and MAIN in own[0] and np.isfinite(own[0][MAIN].value)
+        if method["trained"]
+        and method.get("retrain", True)
+        and own
+        and MAIN in own[0]
+        and np.isfinite(own[0][MAIN].value)
     ]
     if len(found) < 2:
         return []
@@ -257,7 +261,7 @@ def _spread(rows: list[tuple], measured: list[list[Measured]]) -> list[tuple[str
 
 
 def _noise(plan: dict, noise: dict[tuple[str, Column], float]) -> list[tuple[str, str]]:
-    """How far apart two runs lie that differ in the seed alone."""
+    """How far other seeds alone move a figure of the board."""
     if len(plan["seeds"]) < 2:
         return [("seed noise", "not measured with one seed (--seeds 3)")]
     parts = [
@@ -267,5 +271,6 @@ def _noise(plan: dict, noise: dict[tuple[str, Column], float]) -> list[tuple[str
     ]
     if not parts:
         return []
-    text = "95 % of two runs that differ in the seed alone lie within: " + ", ".join(parts)
+    count = len(plan["seeds"])
+    text = f"other {count} seeds move a mean over {count}, in 95 %, by up to: {', '.join(parts)}"
     return [("seed noise", text)]

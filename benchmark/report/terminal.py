@@ -232,7 +232,8 @@ def _ablations(board: Board, shown: Iterable[int]) -> Table:
         )
     for ablation in board.ablations:
         cells = ablations.ablation_cells(ablation, line_break="\n")
-        table.add_row(*(cells[index] for index in shown))
+        # as Text: brackets of a list are not markup
+        table.add_row(*(Text(cells[index]) for index in shown))
     return table
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from benchmark.errors import UserError
 from benchmark.methods import METHODS, Method, ablation, find, written
-from benchmark.suites.schema import Fault, Scale, Suite, build_scale, check, nearest, suite_model
-from benchmark.yaml_values import Loader
+from benchmark.suites.schema import Scale, Suite, build_scale, check, nearest, suite_model
+from benchmark.yaml_lines import line_of, read_with_lines
 
 FOLDER = Path(__file__).parent
 
@@ -66,31 +64,15 @@ def parse_suite(text: str, where: str) -> Suite:
     UserError
         With ``file:line`` of the first fault.
     """
-    try:
-        node = yaml.compose(text, Loader=Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        begin = error.context_mark
-        opened = f" ({error.context} of line {begin.line + 1})" if begin and error.context else ""
-        raise UserError(f"{where}:{line}: broken YAML: {error.problem}{opened}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: broken YAML: {' '.join(str(error).split())}") from None
-    lines: dict[tuple, int] = {}
-    if node is not None:
-        _collect_lines(node, (), lines, where)
-    try:
-        values = yaml.load(text, Loader=Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{where}:{line}: {error.problem or error.context}") from None
+    values, lines = read_with_lines(text, where)
     if not isinstance(values, dict):
         raise UserError(f"{where}:1: a suite is a mapping with name, title, methods and scales")
     model, faults = check(suite_model(), values)
     if faults:
         # A key misspelt is missing as well: say that it is unknown, with the nearest name.
-        first = min(faults, key=lambda f: (not f.message.startswith("unknown"), _line(f, lines)))
-        raise UserError(f"{where}:{_line(first, lines)}: {first.message}")
+        unknown = [fault for fault in faults if fault.message.startswith("unknown")]
+        first = min(unknown or faults, key=lambda fault: line_of(fault.path, lines))
+        raise UserError(f"{where}:{line_of(first.path, lines)}: {first.message}")
     stated = model.model_dump()
     stated["scales"] = _scales(stated["scales"], lines, where)
     stated["methods"] = _methods(stated["methods"], lines, where)
@@ -179,31 +161,3 @@ def _ablations(item: dict, found: dict[str, Method], place: str) -> list[Method]
         ablation(base, {option: value}, f"{base.name}+{option}={written(value)}", **shared)
         for value in values
     ]
-
-
-def _collect_lines(node: yaml.Node, path: tuple, lines: dict[tuple, int], where: str) -> None:
-    """Note the line of every key and item; a key given twice is an error, not a silent choice."""
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise UserError(f"{where}:{key.start_mark.line + 1}: a key must be a plain word")
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise UserError(f"{where}:{line}: the key {key.value!r} is given twice")
-            seen.add(key.value)
-            lines[(*path, key.value)] = key.start_mark.line + 1
-            _collect_lines(value, (*path, key.value), lines, where)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[(*path, index)] = value.start_mark.line + 1
-            _collect_lines(value, (*path, index), lines, where)
-
-
-def _line(fault: Fault, lines: dict[tuple, int]) -> int:
-    """Line of the place, or of the innermost place around it that the file has."""
-    path = fault.path
-    while path and path not in lines:
-        path = path[:-1]
-    return lines.get(path, 1)

@@ -1,0 +1,256 @@
+"""Ranks of a run's methods by each task and by both, never without the figures themselves."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.metrics import Estimate, JointRanking, Ranking, joint_ranking, rank_methods
+from benchmark.metrics.ranking import undefined_like
+from benchmark.report.ablations import JUDGED
+from benchmark.report.joined import Joined
+from benchmark.report.measure import measure
+
+TASKS = {"segmentation": "F1 whole", "scores": "mean ICC of the 12 scores"}
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Ranks of the trained methods of one or several runs.
+
+    Attributes
+    ----------
+    titles : tuple of str, length k
+    sources : tuple of str
+        Where each method's scores are taken from: its head where it has one.
+    segmentation, scores : Ranking
+        By F1 whole, and by the mean ICC of the 12 scores.
+    joint : JointRanking
+        By the weighted mean of the two.
+    seeds : tuple of int
+        Those that all methods have; only these count.
+    notes : tuple of str
+    """
+
+    titles: tuple[str, ...]
+    sources: tuple[str, ...]
+    segmentation: Ranking
+    scores: Ranking
+    joint: JointRanking
+    seeds: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def make_ranks(joined: Joined) -> Ranks:
+    """Rank all trained methods, with the seeds that all of them have.
+
+    Parameters
+    ----------
+    joined : Joined
+        Of one run or several.
+    """
+    rows = [row for row in joined.rows.values() if row.method["trained"]]
+    seeds = tuple(s for s in (rows[0].cells if rows else ()) if all(s in r.cells for r in rows))
+    notes = list(joined.notes)
+    if rows and not seeds:
+        # ranks within one seed need all methods; without a common seed each counts with its own
+        notes.append("no seed that all methods have: each counts with its own, without tau")
+    masks, heads, sources = [], [], []
+    for row in rows:
+        cells = [row.cells[seed] for seed in seeds or row.cells]
+        source = "head" if "head" in row.method["outputs"] else "mask"
+        scores = measure(cells, source, joined.pattern)[0]
+        heads.append(scores[JUDGED["head"]])
+        both = "mask" in row.method["outputs"] and source == "head"
+        found = measure(cells, "mask", joined.pattern)[0] if both else scores
+        masks.append(found.get(JUDGED["mask"]))
+        sources.append(source)
+        if row.failed:
+            lost = ", ".join(map(str, row.failed))
+            notes.append(f"{row.method['title']}: seed {lost} failed, counted as missing all")
+    return Ranks(
+        tuple(row.method["title"] for row in rows),
+        tuple(sources),
+        _ranked(masks),
+        rank_methods(heads),
+        joint_ranking(masks, heads),
+        seeds,
+        tuple(notes),
+    )
+
+
+def _ranked(figures: list) -> Ranking:
+    """Rank those that have the figure; the others stand as undefined."""
+    known = next((figure for figure in figures if figure is not None), None)
+    if known is None:
+        return rank_methods([])
+    absent = undefined_like(known, "the method gives no labels")
+    return rank_methods([absent if figure is None else figure for figure in figures])
+
+
+HEADINGS = (
+    "method",
+    "F1 whole",
+    "rank [95 %]",
+    "by seed",
+    "scores from",
+    "mean ICC",
+    "rank [95 %]",
+    "by seed",
+    "both, equally",
+    "rank [95 %]",
+    "over all weights",
+)
+
+
+def rank_rows(ranks: Ranks) -> list[tuple[str, ...]]:
+    """The texts under `HEADINGS`, best of both tasks first."""
+    order = sorted(
+        range(len(ranks.titles)),
+        key=lambda k: tuple(
+            x if math.isfinite(x) else math.inf
+            for x in (
+                ranks.joint.equal.rank[k],
+                _nth(ranks.segmentation.rank, k),
+                ranks.scores.rank[k],
+            )
+        ),
+    )
+    return [
+        (
+            ranks.titles[k],
+            *_ranking_cells(ranks.segmentation, k),
+            ranks.sources[k],
+            *_ranking_cells(ranks.scores, k),
+            *_ranking_cells(ranks.joint.equal, k)[:2],
+            _span(ranks.joint.low[k], ranks.joint.high[k]),
+        )
+        for k in order
+    ]
+
+
+def closing(ranks: Ranks) -> list[str]:
+    """The lines under the table."""
+    lines = [
+        "Rank 1 is best; its 95 % interval is over test patients, beside it the rank within each "
+        "seed. Overlapping intervals of the figures say more than the ranks do.",
+    ]
+    for name, ranking in (
+        ("F1 whole", ranks.segmentation),
+        ("mean ICC", ranks.scores),
+        ("both, equally", ranks.joint.equal),
+    ):
+        text = f"{ranking.mean_tau:.2f}" if math.isfinite(ranking.mean_tau) else ranking.note
+        lines.append(f"Kendall's tau between seeds, {name}: {text.removeprefix('tau ')}")
+    for low, high, place in ranks.joint.leaders:
+        lines.append(f"weight of F1 {low:.2f} to {high:.2f}: {ranks.titles[place]} leads")
+    if ranks.seeds:
+        lines.append(f"seeds {', '.join(map(str, ranks.seeds))}")
+    return [*lines, *ranks.notes]
+
+
+def print_ranks(ranks: Ranks, console: Console) -> None:
+    """Print the table, on narrow terminals without the ranks by seed and the single tasks."""
+    rows = rank_rows(ranks)
+    for shown in (range(len(HEADINGS)), (0, 1, 2, 4, 5, 6, 8, 9), (0, 8, 9, 10), (0, 8, 9)):
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for index in shown:
+            words = index in (0, 4)
+            table.add_column(HEADINGS[index], justify="left" if words else "right", no_wrap=True)
+        for row in rows:
+            table.add_row(*(row[index] for index in shown))
+        wide = console.options.update(max_width=10_000)
+        if table.__rich_measure__(console, wide).maximum <= console.width:
+            break
+    console.print(table)
+    for line in closing(ranks):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def as_markdown(ranks: Ranks) -> str:
+    """The table and what stands under it."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|" + "--:|" * (len(HEADINGS) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in rank_rows(ranks)]
+    return "\n".join([*lines, "", *(f"- {line}" for line in closing(ranks))]) + "\n"
+
+
+def as_json(ranks: Ranks) -> str:
+    """Everything; undefined numbers are null."""
+    methods = []
+    for k, title in enumerate(ranks.titles):
+        methods.append(
+            {
+                "title": title,
+                "scores_from": ranks.sources[k],
+                "segmentation": _json(ranks.segmentation, k),
+                "scores": _json(ranks.scores, k),
+                "both": _json(ranks.joint.equal, k)
+                | {
+                    "best_rank_over_weights": _plain(ranks.joint.low[k]),
+                    "worst_rank_over_weights": _plain(ranks.joint.high[k]),
+                    "rank_by_weight": [_plain(x) for x in ranks.joint.ranks[:, k]],
+                },
+            }
+        )
+    values = {
+        "tasks": TASKS,
+        "seeds": list(ranks.seeds),
+        "weights_of_segmentation": ranks.joint.weights.tolist(),
+        "tau": {
+            "segmentation": _plain(ranks.segmentation.mean_tau),
+            "scores": _plain(ranks.scores.mean_tau),
+            "both": _plain(ranks.joint.equal.mean_tau),
+        },
+        "leaders": [
+            {"from": low, "to": high, "method": ranks.titles[place]}
+            for low, high, place in ranks.joint.leaders
+        ],
+        "methods": methods,
+        "notes": list(ranks.notes),
+    }
+    return json.dumps(values, indent=1, allow_nan=False) + "\n"
+
+
+def _ranking_cells(ranking: Ranking, k: int) -> tuple[str, str, str]:
+    if k >= len(ranking.rank) or math.isnan(ranking.rank[k]):
+        return "", "", ""
+    figure: Estimate = ranking.figures[k]
+    by_seed = ", ".join(f"{rank:g}" for rank in ranking.by_seed[:, k])
+    spread = f" [{ranking.low[k]:g}–{ranking.high[k]:g}]"
+    return figure.as_text().replace(" to ", "–"), f"{ranking.rank[k]:g}{spread}", by_seed
+
+
+def _span(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{low:g}–{high:g}"
+
+
+def _nth(values: Iterable[float], k: int) -> float:
+    own = list(values)
+    return float(own[k]) if k < len(own) else math.nan
+
+
+def _json(ranking: Ranking, k: int) -> dict:
+    if k >= len(ranking.rank):
+        return {}
+    figure = ranking.figures[k]
+    return {
+        "value": _plain(figure.value),
+        "low": _plain(figure.low),
+        "high": _plain(figure.high),
+        "note": figure.note,
+        "rank": _plain(ranking.rank[k]),
+        "rank_low": _plain(ranking.low[k]),
+        "rank_high": _plain(ranking.high[k]),
+        "share_first": _plain(ranking.first[k]),
+        "rank_by_seed": [_plain(x) for x in ranking.by_seed[:, k]],
+    }
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from benchmark.metrics.paired import paired_difference
+from benchmark.metrics.replicates import Replicates
+from benchmark.metrics.verdict import (
+    SeedNoise,
+    combine,
+    conjunction,
+    contrast,
+    decide,
+    pooled_noise,
+)
+
+SILENT = SeedNoise(0.0, 5)
+
+
+def figure(by_seed, spread=0.01, seed=0, n=50):
+    by_seed = np.atleast_1d(np.asarray(by_seed, dtype=float))
+    noise = np.random.default_rng(seed).normal(0, spread, 2000)
+    return Replicates(by_seed, by_seed.mean() + noise, n, (2000, 1), "")
+
+
+def difference(a, b, noise):
+    return contrast([(1, a, noise), (-1, b, noise)])
+
+
+def test_without_noise_of_training_it_is_the_paired_difference():
+    a, b = figure([0.9, 0.91], seed=1), figure([0.88, 0.89], seed=2)
+    plain, found = paired_difference(a, b), difference(a, b, SILENT)
+    assert found.value == pytest.approx(plain.difference)
+    assert (found.low, found.high, found.p) == (plain.low, plain.high, plain.p)
+    untrained = contrast([(1, a, None), (-1, b, None)])
+    assert (untrained.p, untrained.known) == (plain.p, True)
+
+
+def test_noise_of_training_widens_the_interval_and_not_that_of_patients():
+    a, b = figure([0.9, 0.91], seed=1), figure([0.88, 0.89], seed=2)
+    plain, found = paired_difference(a, b), difference(a, b, SeedNoise(0.02, 4))
+    assert found.low < plain.low < plain.high < found.high
+    assert (found.patients_low, found.patients_high) == (plain.low, plain.high)
+    assert found.p > plain.p
+    assert found.seed_se == pytest.approx(0.02)  # sqrt(0.02^2 (1/2 + 1/2))
+
+
+def test_with_hardly_any_patient_noise_it_is_a_t_test():
+    noise = SeedNoise(0.01, 6)
+    a, b = figure([0.93] * 3, 1e-9), figure([0.9] * 3, 1e-9, seed=2)
+    found = difference(a, b, noise)
+    se = 0.01 * np.sqrt(2 / 3)
+    assert found.p == pytest.approx(2 * student.sf(0.03 / se, 6), abs=1.1e-3)
+    expected = student.interval(0.95, 6, 0.03, se)
+    assert (found.low, found.high) == pytest.approx(expected, abs=1e-6)
+
+
+def test_more_seeds_decide_sooner():
+    noise = SeedNoise(0.02, 10)
+    few = difference(figure([0.92]), figure([0.9], seed=1), noise)
+    many = difference(figure([0.92] * 9), figure([0.9] * 9, seed=1), noise)
+    assert many.p < few.p
+    assert many.detectable < few.detectable
+
+
+def test_two_pools_have_degrees_of_freedom_between_them():
+    a, b = figure([0.9] * 2, 1e-9), figure([0.8] * 2, 1e-9, seed=1)
+    noises = SeedNoise(0.02, 3), SeedNoise(0.04, 3)
+    found = contrast([(1, a, noises[0]), (-1, b, noises[1])])
+    v = np.array([0.02, 0.04]) ** 2 / 2
+    df = v.sum() ** 2 / (v**2 / 3).sum()  # Welch-Satterthwaite
+    half = student.ppf(0.975, df) * np.sqrt(v.sum())
+    assert found.high - found.value == pytest.approx(half, rel=1e-4)
+
+
+def test_one_seed_leaves_it_undecided_however_clear():
+    a, b = figure(0.9), figure(0.5, seed=1)
+    found = difference(a, b, pooled_noise([a, b]))
+    assert not found.known
+    assert found.p < 0.01
+    assert decide([[found]])[0].verdict == "undecided"
+    assert "one seed" in found.note
+
+
+def test_noise_is_pooled_over_methods():
+    groups = [[0.90, 0.92], [0.70, 0.71, 0.75], [0.5], [0.4, np.nan]]
+    found = pooled_noise(figure(group) for group in groups)
+    squares = sum(((np.array(g) - np.mean(g)) ** 2).sum() for g in groups[:2])
+    assert found.df == 3
+    assert found.sd == pytest.approx(np.sqrt(squares / 3))
+    assert pooled_noise([figure(0.5)]).df == 0
+
+
+def test_an_undefined_figure_decides_nothing_and_stays_in_the_family():
+    bad = Replicates(np.array([np.nan]), np.full(2000, np.nan), 50, (2000, 1), "nothing predicted")
+    lost = difference(figure([0.9, 0.9]), bad, SILENT)
+    clear = difference(figure([0.9, 0.9]), figure([0.8, 0.8], seed=1), SILENT)
+    alone, both = decide([[clear]])[0], decide([[clear], [lost]])
+    assert lost.note == "nothing predicted"
+    assert both[1].verdict == "undecided"
+    assert np.isnan(both[1].p)
+    assert both[0].p == pytest.approx(2 * alone.p)
+
+
+def test_a_statement_holds_only_if_all_its_parts_do():
+    def part(shift, seed):
+        return difference(figure([0.8 + shift] * 2, seed=seed), figure([0.8] * 2, seed=9), SILENT)
+
+    high, low, under = part(0.2, 1), part(0.03, 2), part(-0.2, 3)
+    assert conjunction([high, low]) == (max(high.p, low.p), True)
+    p, holds = conjunction([high, low, under])
+    assert not holds
+    assert p == pytest.approx(3 * under.p)
+    assert [one.verdict for one in decide([[high], [high, under]])] == ["supported", "contradicted"]
+
+
+def test_combined_figures_keep_seeds_and_resamples_together():
+    a, b = figure([0.9, 0.8]), figure([0.5, 0.6], seed=3)
+    found = combine([(1, a), (-1, b)], offset=0.1)
+    np.testing.assert_allclose(found.by_seed, [0.5, 0.3])
+    np.testing.assert_allclose(found.resampled, a.resampled - b.resampled + 0.1)
+    with pytest.raises(ValueError, match="same seeds"):
+        combine([(1, a), (1, figure(0.5))])
+    with pytest.raises(ValueError, match="same resamples"):
+        contrast([(1, a, None), (-1, figure([0.9, 0.8], n=40), None)])

@@ -1,0 +1,53 @@
+import json
+
+from click.testing import CliRunner
+
+from benchmark.cli import cli
+from benchmark.report.joined import join
+from benchmark.report.ranks import as_json, closing, make_ranks, rank_rows
+
+
+def test_ranks_stand_beside_their_figures(write_run):
+    run = write_run({"unet3d": 0.7, "mmwfanet": 0.95, "dmtrl": 0.8})
+    found = make_ranks(join([run]))
+    first = rank_rows(found)[0]
+    assert first[0] == "MMWFAnet"
+    assert first[2].startswith("1 [1–")
+    assert first[1].startswith("0.9")
+    assert first[3] == "1, 1"
+    dmtrl = next(row for row in rank_rows(found) if row[0] == "DMTRL")
+    assert dmtrl[1:4] == ("", "", ""), "a method without masks has no rank by masks"
+    assert dmtrl[8:] == ("", "", "")
+    assert found.segmentation.mean_tau == 1
+
+
+def test_a_method_that_leads_one_task_alone_leads_at_some_weights_alone(write_run):
+    run = write_run({"avl": 0.95, "mvl": 0.9}, head=1.0)
+    leaders = make_ranks(join([run])).joint.leaders
+    assert {found[2] for found in leaders} <= {0, 1}
+    assert leaders[0][0] == 0
+    assert leaders[-1][1] == 1
+
+
+def test_references_are_not_ranked_and_failures_are_told(write_run):
+    run = write_run({"unet3d": 0.7, "fcn3d": 0.8, "all-lad": 0.99}, broken=[("fcn3d", 1)])
+    found = make_ranks(join([run]))
+    assert "every candidate is LAD" not in found.titles
+    assert any("seed 1 failed" in line for line in closing(found))
+    assert found.segmentation.rank.tolist() == [1, 2], "a failed seed misses every scan"
+
+
+def test_one_seed_has_no_tau(write_run):
+    found = make_ranks(join([write_run({"unet3d": 0.7, "fcn3d": 0.8}, seeds=(0,))]))
+    assert any("undefined: one seed" in line for line in closing(found))
+    values = json.loads(as_json(found))
+    assert values["tau"]["segmentation"] is None
+    assert values["methods"][1]["segmentation"]["rank"] == 1
+
+
+def test_the_command(write_run):
+    run = write_run({"unet3d": 0.7, "mmwfanet": 0.95})
+    for form in ("terminal", "markdown", "json"):
+        found = CliRunner().invoke(cli, ["ranks", str(run.folder), "--format", form])
+        assert found.exit_code == 0, found.output
+        assert "MMWFAnet" in found.output
