@@ -48,6 +48,8 @@ class Method:
         One of `EXPECTATIONS`.
     retrain : bool
         False tests the base's own weights with the change made, without training again.
+    external : bool
+        True for a system that trains itself and is no network of the contract's.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Method:
     base: str | None = None
     expect: str = ""
     retrain: bool = True
+    external: bool = False
 
     @property
     def family(self) -> str:
@@ -228,6 +231,18 @@ _ALL = (
     replace(
         _ablation("arm-swap", "ARM-MTL in MMWFAnet", {"dependency": "reverse-mapping"}),
         paper="ARM-MTL",
+    ),
+    # a system that trains itself
+    Method("nnunet", "nnU-Net v2", "baselines.nnunet:NNUNet", ("mask",), external=True),
+    Method(
+        "nnunet-mirroring",
+        "nnU-Net v2, mirroring",
+        "baselines.nnunet:NNUNet",
+        ("mask",),
+        options={"mirroring": True},
+        base="nnunet",
+        expect="lower",
+        external=True,
     ),
     # no learning
     Method(

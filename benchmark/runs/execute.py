@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.split_choice import parse_choice
 from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.display import Display, duration
@@ -76,8 +77,9 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
         chosen_scale(suite, request.scale, request)
     if request.data is None and (request.cohort or suite.cohort) not in COHORTS:
         open_cohort(request.cohort or suite.cohort)
-    if request.data is not None and not request.data.is_dir():
-        raise UserError(f"no such folder: {request.data} (it should hold images/ and labels/)")
+    if request.data is not None and not request.data.exists():
+        raise UserError(f"no such folder or file: {request.data} (docs/data.md has the formats)")
+    choice = parse_choice(request.split, request.fold, request.split_seed)
     if request.seeds is not None and request.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {request.seeds}")
     device = chosen_device(request.device)
@@ -88,7 +90,11 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
     spacing = request.spacing if request.spacing is not None else scale.spacing
     cohort = open_cohort(request.cohort or suite.cohort, request.data, spacing, request.cache)
     asked = {key for key, _ in request.changes}
-    split = tier_split(cohort, scale.train, scale.test, asked)
+    if hasattr(cohort, "check"):
+        # scans of one's own are read and judged in parallel, once
+        with display.counting(f"reading {cohort.name}") as progress:
+            cohort.check(progress, request.workers)
+    split = tier_split(cohort, scale.train, scale.test, asked, choice)
     threads = request.threads or usable_cores()
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
     init = None if request.init is None else find_run(str(request.init), request.out)
@@ -110,7 +116,9 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
         if cell not in waiting or store.finished(cell.folder):
             display.say(f"{count} {cell.label}: kept from before")
             continue
-        line = _run(trainer, cell, prepared, scale.settings, device, threads, store, display)
+        line = _run(
+            trainer, cell, cohort, prepared, scale.settings, device, threads, store, display
+        )
         display.say(f"{count} {line}")
     cells = tuple(named(store.read(cell.folder), cell.method) for cell in plan.cells)
     failed = tuple(cell for cell in cells if cell.state == "failed")
@@ -145,7 +153,7 @@ def _prepare(trainer, cohort, split, settings: Settings, display: Display, worke
     return prepared
 
 
-def _run(trainer, cell, prepared, settings, device, threads, store, display) -> str:
+def _run(trainer, cell, cohort, prepared, settings, device, threads, store, display) -> str:
     """Train and test one cell and keep what came of it; the line to be printed."""
     log = [f"{cell.label}, {settings.budget}, {device}, {threads} threads"]
     begin = time.monotonic()
@@ -165,6 +173,8 @@ def _run(trainer, cell, prepared, settings, device, threads, store, display) -> 
             more = {}
             if cell.weights is not None:
                 more["weights"] = store.weights(cell.weights)
+            if cell.method.external:
+                more["cohort"] = cohort
             if cell.start is not None:
                 more["start"] = read_weights(cell.start)
             # the method states all its options, those of the tier among them

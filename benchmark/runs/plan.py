@@ -136,6 +136,8 @@ def make_cell(
         "device": device,
         "threads": threads,
     }
+    if method.external and broken is None:
+        key["packages"] = {name: version(name) for name in method.load().packages}
     if weights is not None:
         key["weights"] = weights
     if start is not None:

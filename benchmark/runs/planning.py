@@ -89,6 +89,7 @@ def make_plan(
         "split": {
             "hash": split.hash,
             "seed": split.seed,
+            "kind": split.kind,
             "train": list(split.train),
             "test": list(split.test),
         },
@@ -161,6 +162,9 @@ def _settle(method: Method, settings: dict) -> tuple[Method, str | None]:
     if method.base is None and not (settings.get("options") or {}).get(method.name):
         return stated, None
     try:
+        if method.external:
+            method.load()(**stated.options)
+            return stated, None
         model = method.load()(TRIAL_GRID, CHANNEL_COUNT, settings["width"], **stated.options)
     except (ValueError, TypeError) as error:
         raise UserError(f"method {method.name!r}: {error}") from None

@@ -30,6 +30,8 @@ class Request:
     seeds, first_seed : int or None, int
     cohort, data, spacing, cache
         See `benchmark.runs.sources.open_cohort`.
+    split, fold, split_seed : str or None, str or None, int
+        See `benchmark.cohorts.split_choice.parse_choice`.
     out : Path
         Folder of all runs.
     device : "auto", "cpu" or "cuda"
@@ -49,6 +51,9 @@ class Request:
     data: Path | None = None
     spacing: float | None = None
     cache: Path | None = None
+    split: str | None = None
+    fold: str | None = None
+    split_seed: int = 0
     out: Path = field(default_factory=lambda: Path("results/runs"))
     device: str = "auto"
     init: Path | None = None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import inference
+from benchmark.cohorts.base import Cohort
 from benchmark.contract import CLASSES, SCORE_COUNT, parameter_count
 from benchmark.methods import Method
 from benchmark.training.batches import TrainingSet
@@ -83,6 +84,7 @@ def run_cell(
     on_progress: Report | None = None,
     weights: dict[str, Tensor] | None = None,
     start: dict[str, Tensor] | None = None,
+    cohort: Cohort | None = None,
 ) -> CellResult:
     """Train one method and predict every test scan.
 
@@ -103,6 +105,8 @@ def run_cell(
         says that nothing was spent.
     start : dict of Tensor, optional
         A trained network's state, which training starts from (fine-tuning).
+    cohort : Cohort, optional
+        The scans themselves, for a method that trains itself.
 
     Raises
     ------
@@ -123,6 +127,12 @@ def run_cell(
         if weights is not None or start is not None:
             raise CellFailed("has no weights that could be taken over")
         return _run_reference(method, prepared, result)
+    if method.external:
+        if weights is not None or start is not None:
+            raise CellFailed("trains itself, and cannot start from given weights")
+        system = method.load()(**method.options)
+        where = choose_device(device).type
+        return system.run(result, cohort, prepared, settings, seed, where, threads, on_progress)
     where = choose_device(device)
     torch.set_num_threads(threads)
     torch.manual_seed(seed)

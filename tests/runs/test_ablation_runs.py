@@ -1,12 +1,16 @@
 """Ablations through a run: shared cells, borrowed weights, differences on the board."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from benchmark.errors import UserError
 from benchmark.report.files import as_json, as_markdown
 from benchmark.report.leaderboard import make_board
+from benchmark.report.terminal import print_board
 from benchmark.runs.finished import find_run, read_cells
 
 
@@ -97,7 +101,7 @@ def test_seed_noise_stands_on_the_board_or_is_said_to_be_missing(board, make_run
         if line.source == "mask"
         for figure in [line.figures["F1", "whole"]]
     ]
-    expected = 1.96 * np.sqrt(2 * np.mean(np.square(values)))
+    expected = 1.96 * np.sqrt(2 / 3 * np.mean(np.square(values)))
     assert f"F1 whole (mask) {expected:.3f}".replace("0.", ".") in text
     outcome, _ = make_run(methods=("mmwfanet", "avl"))
     single = make_board(outcome.plan, outcome.cells)
@@ -109,6 +113,9 @@ def test_ablations_are_in_every_form_of_the_board(board):
     for text in (as_markdown(board), as_json(board)):
         assert "fusion = sum" in text
     assert "## Ablations: difference to the base" in as_markdown(board)
+    console = Console(width=200, file=io.StringIO(), force_terminal=False)
+    print_board(board, console)
+    assert "heads = [mask]" in console.file.getvalue()
 
 
 def test_training_goes_on_from_the_networks_of_another_run(make_run, trainer, monkeypatch):

@@ -1,0 +1,270 @@
+"""nnU-Net v2: what most would train instead; it plans and trains itself in a child process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from baselines import nnunet_child
+from benchmark.cohorts.base import Cohort
+from benchmark.training.curve import Report
+from benchmark.training.loop import CellFailed
+from benchmark.training.predict import CellResult, expect_masks, record_mask
+from benchmark.training.prepare import Example, Prepared
+from benchmark.training.settings import Settings
+
+DATASET = "Dataset001_Calcium"
+LABELS = {"background": 0, "LAD": 1, "LCX": 2, "RCA": 3}
+PROGRESS = "progress.json"
+LEDGER = "ledger.json"
+FAULT = "fault.txt"
+
+
+class NNUNet:
+    """F. Isensee et al., "nnU-Net: a self-configuring method for deep learning-based biomedical
+    image segmentation", Nature Methods 18, 2021; residual encoder plans of "nnU-Net Revisited",
+    MICCAI 2024. The package `nnunetv2` itself, through its Python API, in a child process.
+
+    Kept: its own fingerprint, plan (spacing, patch, topology), preprocessing, augmentation, loss,
+    optimiser and sampling, and its sliding-window prediction.
+
+    Deviations and choices
+
+    * It is trained on the field that the training grid covers, cut out of each scan at the scan's
+      own resolution: what all methods see, in finer voxels.
+    * It trains until the suite's budget is spent. Its learning rate falls over the spent share as
+      over its 1,000 epochs; on the suite's small budgets it takes few steps, since each is large.
+    * Planning, preprocessing, augmentation (in processes of its own) and prediction are outside the
+      budget, as every method's data and evaluation are.
+    * Its class probabilities, resampled to the scan's voxels, vote on each component above 130 HU
+      like every other method's; no mirroring in training or prediction by default, since the
+      arteries have sides (``mirroring=True`` is nnU-Net's own default).
+
+    Parameters
+    ----------
+    planner : str
+        Name of an experiment planner of nnunetv2.
+    memory_gb : float or None
+        GPU memory that the planner aims at, which sets patch and batch; None is the planner's own.
+    mirroring : bool
+    """
+
+    outputs = ("mask",)
+    packages = ("nnunetv2",)
+    """Packages whose versions are part of a cell's key."""
+    notes = (
+        "plans, augments, optimises and predicts its own way; budget and vote are the suite's",
+        "it sees the training grid's field at the scan's own resolution",
+        "planning, preprocessing and augmentation are outside the budget",
+        "its learning rate falls over the spent share of the budget",
+    )
+
+    def __init__(
+        self,
+        planner: str = "nnUNetPlannerResEncM",
+        memory_gb: float | None = None,
+        mirroring: bool = False,
+    ) -> None:
+        if memory_gb is not None and not memory_gb > 0:
+            raise ValueError(f"memory_gb must be above 0, not {memory_gb}")
+        self.planner, self.memory_gb, self.mirroring = planner, memory_gb, mirroring
+
+    def run(
+        self,
+        result: CellResult,
+        cohort: Cohort,
+        prepared: Prepared,
+        settings: Settings,
+        seed: int,
+        device: str,
+        threads: int,
+        on_progress: Report | None = None,
+    ) -> CellResult:
+        """Train in a child process and predict every test scan.
+
+        Parameters
+        ----------
+        result : CellResult
+            Filled and returned.
+        cohort : Cohort
+            The scans; the training grid's arrays are too coarse for nnU-Net.
+        prepared, settings, seed, device, threads, on_progress
+            See `benchmark.training.cell.run_cell`.
+
+        Raises
+        ------
+        CellFailed
+            If the child process fails; its own words are the traceback.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="nnunet-"))
+        try:
+            self._write_job(folder, settings, seed, device, threads)
+            for place, example in enumerate(prepared.train):
+                write_case(folder / "raw" / DATASET, f"case_{place:05}", cohort, example, prepared)
+            write_dataset(folder / "raw" / DATASET, len(prepared.train))
+            for place, example in enumerate(prepared.test):
+                write_test(folder / "test" / f"{place:05}.npz", cohort, example, prepared)
+            run_child(folder, device, threads, on_progress)
+            ledger = json.loads((folder / LEDGER).read_text(encoding="utf-8"))
+            expect_masks(result)
+            for row, example in enumerate(prepared.test):
+                votes = np.load(folder / "out" / f"{row:05}.npy", allow_pickle=False)
+                finite = bool(np.isfinite(votes).all())
+                record_mask(result, row, example, _classes(votes) if finite else None)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        result.curve = [tuple(point) for point in ledger.pop("curve")]
+        result.ledger = {**ledger, "budget": settings.budget, "grid": list(prepared.grid.shape)}
+        result.notes = self.notes
+        return result
+
+    def _write_job(
+        self, folder: Path, settings: Settings, seed: int, device: str, threads: int
+    ) -> None:
+        job = {
+            "planner": self.planner,
+            "memory_gb": self.memory_gb,
+            "trainer": "nnUNetTrainer" if self.mirroring else "nnUNetTrainerNoMirroring",
+            "budget": settings.budget,
+            "seed": seed,
+            "device": device,
+            "threads": threads,
+            "dataset": DATASET,
+        }
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+
+
+def field_of(example: Example, prepared: Prepared) -> tuple[slice, slice, slice]:
+    """The part of a scan that the training grid covers, (z, y, x)."""
+    cuts = []
+    for axis in range(3):
+        index = prepared.grid.cell_index(example.shape[axis], example.spacing[axis], axis)
+        inside = np.flatnonzero((index >= 0) & (index < prepared.grid.shape[axis]))
+        cuts.append(slice(int(inside[0]), int(inside[-1]) + 1))
+    return tuple(cuts)
+
+
+def write_case(
+    folder: Path, name: str, cohort: Cohort, example: Example, prepared: Prepared
+) -> None:
+    """One training scan and its labels in nnU-Net's raw format, cut to the field."""
+    import SimpleITK as sitk
+
+    scan = cohort.load(example.id)
+    cut = field_of(example, prepared)
+    parts = {"imagesTr": (f"{name}_0000", scan.voxels), "labelsTr": (name, scan.labels)}
+    for part, (file, array) in parts.items():
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        image = sitk.GetImageFromArray(np.ascontiguousarray(array[cut]))
+        image.SetSpacing([float(s) for s in reversed(example.spacing)])  # (x, y, z)
+        sitk.WriteImage(image, str(folder / part / f"{file}.nii.gz"), True, compressionLevel=1)
+
+
+def write_dataset(folder: Path, count: int) -> None:
+    """nnU-Net's dataset.json."""
+    values = {
+        "channel_names": {"0": "CT"},
+        "labels": LABELS,
+        "numTraining": count,
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(values), encoding="utf-8")
+
+
+def write_test(path: Path, cohort: Cohort, example: Example, prepared: Prepared) -> None:
+    """One test scan, cut to the field, with the component of each candidate voxel in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cut = field_of(example, prepared)
+    voxels = cohort.load(example.id).voxels[cut]
+    components = np.zeros(example.shape, np.int32)
+    components.reshape(-1)[example.candidates.voxel] = example.candidates.component
+    flat = components[cut].reshape(-1)
+    place = np.flatnonzero(flat)
+    np.savez(
+        path,
+        voxels=voxels.astype(np.float32),
+        spacing=np.asarray(example.spacing, np.float64),
+        place=place,
+        component=flat[place],
+        count=example.candidates.count,
+    )
+
+
+def _classes(votes: np.ndarray) -> np.ndarray:
+    """Class of each component from its summed log probabilities (n + 1, 4); unseen: background."""
+    classes = np.argmax(votes, axis=1).astype(np.uint8)
+    classes[~votes.any(axis=1)] = 0
+    classes[0] = 0
+    return classes
+
+
+def run_child(folder: Path, device: str, threads: int, report: Report | None) -> None:
+    """Run `baselines.nnunet_child` on a job's folder, in an environment of its own.
+
+    nnU-Net reads its folders from environment variables; those of this process stay as they are.
+
+    Raises
+    ------
+    CellFailed
+        If the child process fails.
+    """
+    package_root = Path(__file__).resolve().parents[1]
+    environment = {
+        **os.environ,
+        "nnUNet_raw": str(folder / "raw"),
+        "nnUNet_preprocessed": str(folder / "preprocessed"),
+        "nnUNet_results": str(folder / "results"),
+        "nnUNet_compile": "f",
+        "nnUNet_n_proc_DA": "1",
+        "nnUNet_def_n_proc": str(max(1, threads)),
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join(
+            part for part in (str(package_root), os.environ.get("PYTHONPATH", "")) if part
+        ),
+    }
+    if device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    command = [sys.executable, "-W", "ignore", "-m", nnunet_child.__name__, str(folder)]
+    with (folder / "child.log").open("wb") as log:
+        child = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _wait(child, folder, report)
+        finally:
+            if child.poll() is None:
+                # its augmentation runs in processes of its own
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+    if child.returncode:
+        text = (folder / "child.log").read_text(encoding="utf-8", errors="replace")
+        fault = folder / FAULT
+        words = fault.read_text(encoding="utf-8").strip() if fault.is_file() else ""
+        words = words or f"its process ended with status {child.returncode}"
+        raise CellFailed(f"nnU-Net: {words}", text[-20_000:])
+
+
+def _wait(child: subprocess.Popen, folder: Path, report: Report | None) -> None:
+    while child.poll() is None:
+        time.sleep(0.2)
+        if report is None:
+            continue
+        state = _read(folder / PROGRESS)
+        if state:
+            report(state["stage"], state["share"], state["loss"], state["left"])
+
+
+def _read(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # not there yet; files are replaced whole

@@ -1,0 +1,229 @@
+"""The child process of `baselines.nnunet`: plan, preprocess, train under a budget, predict.
+
+``python -m baselines.nnunet_child FOLDER`` reads job.json, raw/ and test/ there and writes out/,
+ledger.json and progress.json. nnU-Net's own folders come from environment variables.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+CONFIGURATION = "3d_fullres"
+EPOCHS = 1000
+"""nnU-Net's own number, over which its learning rate falls; here the spent share counts."""
+
+SMALLEST_PROBABILITY = 1e-4
+"""As in `benchmark.inference`."""
+
+
+def main(folder: Path) -> None:
+    """Do the job of a folder."""
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    plans_name = plan(job)
+    trainer = make_trainer(folder, job, plans_name)
+    ledger = train(trainer, folder, job)
+    begin = time.perf_counter()
+    predict(trainer, folder, job)
+    ledger["evaluation_seconds"] = round(time.perf_counter() - begin, 3)
+    write_json(folder / "ledger.json", ledger)
+
+
+def plan(job: dict) -> str:
+    """Fingerprint, plan and preprocess the raw dataset; the name of the plans."""
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import (
+        extract_fingerprints,
+        plan_experiments,
+        preprocess,
+    )
+
+    workers = job["threads"]
+    extract_fingerprints([1], num_processes=workers, show_progress_bar=False)
+    name = plan_experiments(
+        [1],
+        experiment_planner_class_name=job["planner"],
+        gpu_memory_target_in_gb=job["memory_gb"],
+    )
+    preprocess(
+        [1], name, configurations=[CONFIGURATION], num_processes=[workers], show_progress_bar=False
+    )
+    return name
+
+
+def make_trainer(folder: Path, job: dict, plans_name: str):
+    """nnU-Net's trainer for these plans, with all training scans in its one fold."""
+    import nnunetv2
+    import torch
+    from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+
+    random.seed(job["seed"])
+    np.random.seed(job["seed"])  # noqa: NPY002 nnU-Net draws from the global generator
+    torch.manual_seed(job["seed"])
+    torch.set_num_threads(job["threads"])
+    base = folder / "preprocessed" / job["dataset"]
+    plans = json.loads((base / f"{plans_name}.json").read_text(encoding="utf-8"))
+    plans["continue_training"] = False
+    dataset = json.loads((folder / "raw" / job["dataset"] / "dataset.json").read_text("utf-8"))
+    names = sorted(p.name.removesuffix(".nii.gz") for p in (base / "gt_segmentations").iterdir())
+    # nnU-Net wants validation cases; nothing is chosen by them
+    write_json(base / "splits_final.json", [{"train": names, "val": names[:1]}])
+    trainer_class = recursive_find_python_class(
+        os.path.join(nnunetv2.__path__[0], "training", "nnUNetTrainer"),
+        job["trainer"],
+        "nnunetv2.training.nnUNetTrainer",
+    )
+    device = torch.device("cuda" if job["device"] == "cuda" else "cpu")
+    trainer = trainer_class(plans, CONFIGURATION, 0, dataset, device)
+    trainer.num_epochs = EPOCHS
+    trainer.disable_checkpointing = True
+    trainer.initialize()
+    trainer.on_train_start()
+    return trainer
+
+
+def train(trainer, folder: Path, job: dict) -> dict:
+    """Steps of nnU-Net's own until the budget is spent; the ledger."""
+    from benchmark.contract import parameter_count
+    from benchmark.training.clock import DeviceClock, PeakMemory, Spending
+    from benchmark.training.machine import machine
+    from benchmark.training.settings import Budget
+
+    memory = PeakMemory(trainer.device)
+    began = time.perf_counter()
+    clock = DeviceClock(trainer.device, job["threads"])
+    spending = Spending(Budget.parse(job["budget"]), clock)
+    trainer.network.train()
+    batch = next(trainer.dataloader_train)
+    flops = warm_up(trainer, batch)
+    curve, smooth, waiting, last = [], None, 0.0, 0.0
+    # one step at least, as every method takes
+    while not spending.steps or spending.fraction < 1 - 1e-9:
+        trainer.lr_scheduler.step(int(min(spending.fraction, 1.0) * (EPOCHS - 1)))
+        start = time.perf_counter()
+        batch = next(trainer.dataloader_train)
+        waiting += time.perf_counter() - start
+        with clock:
+            loss = float(trainer.train_step(batch)["loss"])
+        spending.add(1, len(batch["data"]), flops)
+        if not np.isfinite(loss):
+            raise Fault(f"loss became {loss} at step {spending.steps}")
+        smooth = loss if smooth is None else 0.9 * smooth + 0.1 * loss
+        now = time.perf_counter()
+        if now - last > 0.5:
+            last = now
+            share = min(spending.fraction, 1.0)
+            curve.append(("training", round(share, 5), spending.samples, smooth))
+            left = (now - began) * (1 - share) / max(share, 1e-6)
+            state = {"stage": "training", "share": share, "loss": smooth, "left": left}
+            write_json(folder / "progress.json", state)
+    curve.append(("training", 1.0, spending.samples, smooth))
+    spent = spending.as_dict()
+    configuration = trainer.configuration_manager
+    stage = {
+        "name": "training",
+        "share": 1.0,
+        "learning_rate": trainer.initial_lr,
+        "batch_size": configuration.batch_size,
+        "patch": list(configuration.patch_size),
+        "spacing_mm": [float(s) for s in configuration.spacing],
+        "adversary": False,
+        "on_kept_features": False,
+        "flops_per_step": flops,
+        **spent,
+    }
+    return {
+        **spent,
+        "step_seconds": round(spent["device_seconds"] / spent["steps"], 4),
+        "flops_per_step": flops,
+        "stages": [stage],
+        "data_seconds": round(waiting, 3),
+        "wall_seconds": round(time.perf_counter() - began, 3),
+        "peak_memory_bytes": memory.bytes(),
+        "parameters": parameter_count(trainer.network),
+        "curve": curve,
+        **machine(trainer.device, job["threads"]),
+    }
+
+
+def warm_up(trainer, batch: dict) -> float:
+    """One step outside the clock, undone; its floating point operations."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = copy.deepcopy(trainer.network.state_dict())
+    optimiser = copy.deepcopy(trainer.optimizer.state_dict())
+    with FlopCounterMode(display=False) as counter:
+        trainer.train_step(batch)
+    trainer.network.load_state_dict(network)
+    trainer.optimizer.load_state_dict(optimiser)
+    return float(counter.get_total_flops())
+
+
+def predict(trainer, folder: Path, job: dict) -> None:
+    """Summed log probabilities (components + 1, 4) of every test scan, by nnU-Net's predictor."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    trainer.set_deep_supervision_enabled(False)
+    trainer.network.eval()
+    predictor = nnUNetPredictor(
+        use_mirroring=trainer.inference_allowed_mirroring_axes is not None,
+        perform_everything_on_device=job["device"] == "cuda",
+        device=trainer.device,
+        allow_tqdm=False,
+    )
+    predictor.manual_initialization(
+        trainer.network,
+        trainer.plans_manager,
+        trainer.configuration_manager,
+        [trainer.network.state_dict()],
+        trainer.dataset_json,
+        job["trainer"],
+        trainer.inference_allowed_mirroring_axes,
+    )
+    out = folder / "out"
+    out.mkdir()
+    paths = sorted((folder / "test").glob("*.npz"))
+    began = time.perf_counter()
+    for done, path in enumerate(paths):
+        with np.load(path, allow_pickle=False) as case:
+            _, shares = predictor.predict_single_npy_array(
+                case["voxels"][None],
+                {"spacing": case["spacing"].tolist()},
+                save_or_return_probabilities=True,
+            )
+            # (4, z, y, x) -> (4, candidate voxels)
+            logs = np.log(np.maximum(shares.reshape(4, -1)[:, case["place"]], SMALLEST_PROBABILITY))
+            size = int(case["count"]) + 1
+            votes = [np.bincount(case["component"], weights=row, minlength=size) for row in logs]
+        np.save(out / f"{path.stem}.npy", np.stack(votes, axis=1))
+        left = (time.perf_counter() - began) / (done + 1) * (len(paths) - done - 1)
+        state = {"stage": "prediction", "share": 1.0, "loss": 0.0, "left": left}
+        write_json(folder / "progress.json", state)
+
+
+class Fault(Exception):
+    """Something of the network's own; the message is for the board."""
+
+
+def write_json(path: Path, values: object) -> None:
+    """Write a file whole, since the parent reads while this process writes."""
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(json.dumps(values), encoding="utf-8")
+    os.replace(draft, path)
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    try:
+        main(place)
+    except Exception as error:
+        message = " ".join(str(error).split())[:300]
+        words = message if isinstance(error, Fault) else f"{type(error).__name__}: {message}"
+        (place / "fault.txt").write_text(words, encoding="utf-8")
+        raise

@@ -1,0 +1,84 @@
+"""What a run that starts from another run's networks (``--init``) must share with it, and not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmark.cohorts.split import Split
+from benchmark.errors import UserError
+from benchmark.runs.finished import FinishedRun
+from benchmark.runs.store import Store
+from benchmark.training.settings import Settings
+
+SHARED = ("cell_mm", "width")
+"""Settings that make up a network and what it sees; budget, rate and batch may differ."""
+
+
+def start_settings(init: FinishedRun, settings: Settings) -> Settings:
+    """The settings of a run that starts from the networks of another.
+
+    Parameters
+    ----------
+    init : FinishedRun
+    settings : Settings
+        Of the new run.
+
+    Returns
+    -------
+    Settings
+        With the grid of the run it starts from, unless a grid was asked for: strides and layers
+        of a network follow the grid, so that weights fit one grid and not always another. A
+        lesion outside it counts as missed, and the board says how many voxels that are.
+
+    Raises
+    ------
+    UserError
+        If cells or width differ: weights of another width do not fit, and cells of another size
+        would show a network all it knows at another scale.
+    """
+    old = init.plan["settings"]
+    for name in SHARED:
+        mine, theirs = _plain(getattr(settings, name)), _plain(old[name])
+        if mine != theirs:
+            raise UserError(
+                f"--init {init.folder}: its networks were trained with {name} {theirs}, this run "
+                f"has {mine}; use --set '{name}={theirs}'"
+            )
+    if settings.grid is not None:
+        return settings
+    store = Store(init.folder.resolve().parents[1])
+    for entry in init.plan["cells"]:
+        cell = store.read(entry["folder"])
+        if cell is not None and cell.state == "finished" and "grid" in cell.ledger:
+            return replace(settings, grid=tuple(int(n) for n in cell.ledger["grid"]))
+    raise UserError(f"--init {init.folder}: no network of it finished; finish that run first")
+
+
+def refuse_seen(init: FinishedRun, fingerprint: str, split: Split) -> None:
+    """Refuse to test on scans that the networks were trained on.
+
+    Parameters
+    ----------
+    init : FinishedRun
+    fingerprint : str
+        Of the new run's cohort. Scans of another cohort cannot be told by their ids.
+    split : Split
+        Of the new run.
+
+    Raises
+    ------
+    UserError
+        If a test scan is a training scan of the run that is started from.
+    """
+    if init.plan["cohort"]["fingerprint"] != fingerprint:
+        return
+    seen = sorted(set(init.plan["split"]["train"]) & set(split.test))
+    if seen:
+        raise UserError(
+            f"--init {init.folder}: its networks were trained on {len(seen)} of the "
+            f"{len(split.test)} test scans ({seen[0]}); keep its split, or test on other scans"
+        )
+
+
+def _plain(value):
+    return list(value) if isinstance(value, list | tuple) else value
