@@ -9,12 +9,22 @@ import sys
 import click
 
 from benchmark import __version__
+from benchmark.commands.check_method import check_method
+from benchmark.commands.claims import claims
+from benchmark.commands.compare import compare
 from benchmark.commands.data import data
+from benchmark.commands.evaluate import evaluate
 from benchmark.commands.figures import figures
 from benchmark.commands.list import list_command
+from benchmark.commands.new_method import new_method
+from benchmark.commands.predict import predict
+from benchmark.commands.ranks import ranks
+from benchmark.commands.report import report
 from benchmark.commands.run import run
 from benchmark.commands.score import score
 from benchmark.commands.show import show
+from benchmark.commands.simulate import simulate
+from benchmark.commands.submit import submit
 from benchmark.errors import UserError
 
 BAD_INPUT = 2
@@ -44,7 +54,24 @@ def cli() -> None:
     """
 
 
-for command in (run, list_command, show, figures, data, score):
+for command in (
+    run,
+    list_command,
+    show,
+    report,
+    figures,
+    data,
+    score,
+    predict,
+    new_method,
+    evaluate,
+    check_method,
+    submit,
+    claims,
+    compare,
+    ranks,
+    simulate,
+):
     cli.add_command(command)
 
 

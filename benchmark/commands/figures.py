@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.options import cache, data, runs_folder, spacing
+
 
 @click.command()
 @click.argument("run", required=False)
@@ -16,7 +18,10 @@ import click
     help="fig4 to fig9.  [default: all that the run can give]",
 )
 @click.option(
-    "--methods", multiple=True, metavar="A,B", help="Whose fig7.  [default: the ablations' base, or the first trained]"
+    "--methods",
+    multiple=True,
+    metavar="A,B",
+    help="Whose fig7.  [default: one, the base or the first]",
 )
 @click.option(
     "--target",
@@ -52,29 +57,10 @@ import click
     metavar="FOLDER",
     help="For the figures.  [default: RUN/figures]",
 )
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path),
-    default=Path("results/runs"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Where runs are kept.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="The run's scans, if they were given by --data (fig6, fig8).",
-)
-@click.option(
-    "--spacing",
-    type=click.FloatRange(0.1, 5),
-    metavar="MM",
-    help="In-plane voxel of the phantom, if the run had one of its own.",
-)
-@click.option(
-    "--cache", type=click.Path(path_type=Path), metavar="FOLDER", help="Where made scans are kept."
-)
+@runs_folder("--runs")
+@data
+@spacing
+@cache
 def figures(run, which, methods, out, runs, data, spacing, cache, **choices) -> None:
     """Draw the paper's figures from a finished run, without training.
 

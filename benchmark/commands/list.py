@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.options import runs_folder
 from benchmark.errors import UserError
 
 KINDS = ("suites", "methods", "cohorts", "metrics", "runs")
@@ -13,14 +14,7 @@ KINDS = ("suites", "methods", "cohorts", "metrics", "runs")
 
 @click.command("list")
 @click.argument("what", required=False, metavar=f"[{'|'.join(KINDS)}]")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results/runs"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Where runs are kept.",
-)
+@runs_folder()
 def list_command(what: str | None, out: Path) -> None:
     """List suites, methods, cohorts, metrics or finished runs; without a word, all but runs."""
     if what is not None and what not in KINDS:
@@ -52,9 +46,11 @@ def _rows(kind: str, out: Path) -> list[tuple[str, str]]:
             for method in METHODS.values()
         ]
     if kind == "cohorts":
+        from benchmark.cohorts.formats import FORMATS
         from benchmark.runs.sources import COHORTS
 
-        return [*COHORTS.items(), ("--data FOLDER", "scans of your own")]
+        own = [(f"{name} --data PATH", text) for name, text in FORMATS.items()]
+        return [*COHORTS.items(), *own]
     if kind == "metrics":
         from benchmark.report.board import METRICS
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.options import cache, data, runs_folder, spacing
+
 
 @click.command()
 @click.option("--suite", required=True, help="Name (see: benchmark list suites) or a .yaml file.")
@@ -20,23 +22,12 @@ import click
 @click.option("--seeds", type=int, help="Number of repetitions.  [default: the suite's]")
 @click.option("--seed", "first_seed", type=int, default=0, show_default=True, help="First seed.")
 @click.option("--cohort", help="Name (see: benchmark list cohorts).  [default: the suite's]")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Scans of your own: images/ and labels/ with equal file names.",
-)
-@click.option(
-    "--spacing", type=click.FloatRange(0.1, 5), metavar="MM", help="In-plane voxel of the phantom."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results/runs"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Where runs are kept.",
-)
+@data
+@click.option("--split", help="by-risk, by-patient, by-centre:NAME, given.  [default: by-risk]")
+@click.option("--fold", metavar="I/K", help="The I-th of K parts is tested (cross-validation).")
+@click.option("--split-seed", type=int, default=0, show_default=True)
+@spacing
+@runs_folder()
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
@@ -51,9 +42,7 @@ import click
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any value of the scale."
 )
-@click.option(
-    "--cache", type=click.Path(path_type=Path), metavar="FOLDER", help="Where made scans are kept."
-)
+@cache
 @click.option(
     "--figures/--no-figures", default=True, help="Draw the figures that the run can give."
 )
@@ -112,13 +101,14 @@ def run(methods, budget, changes, figures, plain, **options) -> int:
 
 
 def _draw(outcome, display) -> list[Path]:
-    """The figures that this run can give; those of other runs are passed over in silence."""
+    """The figures that this run can give; of 6 to 9, which go with every table, also why not."""
     from benchmark.figures.make import available, make_figures
     from benchmark.runs.finished import FinishedRun
 
     found = FinishedRun(outcome.folder, outcome.plan)
     reasons = available(found, outcome.cells, outcome.cohort)
-    wanted = {name for name, reason in reasons.items() if not reason}
+    sweeps = ("fig4", "fig5")  # of suites of their own
+    wanted = {name for name, reason in reasons.items() if not reason or name not in sweeps}
 
     def say(line: str) -> None:
         if line.partition(":")[0] in wanted:

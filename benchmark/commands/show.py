@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.options import runs_folder
+
 
 @click.command()
 @click.argument("run", required=False)
@@ -18,14 +20,7 @@ import click
 )
 @click.option("--metrics", is_flag=True, help="Also volume, mass, sensitivity and PPV by artery.")
 @click.option("--notes", is_flag=True, help="Also each method's deviations from its paper.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results/runs"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Where runs are kept.",
-)
+@runs_folder()
 def show(run: str | None, form: str, metrics: bool, notes: bool, out: Path) -> None:
     """Print a finished leaderboard again, made anew from the kept predictions.
 

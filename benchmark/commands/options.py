@@ -1,0 +1,38 @@
+"""Options that several commands share, so that they mean and say the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+def runs_folder(name: str = "--out"):
+    """The folder of all runs: ``--out``, or ``--runs`` where ``--out`` is for something else."""
+    return click.option(
+        name,
+        type=_PATH,
+        default=Path("results/runs"),
+        show_default=True,
+        metavar="FOLDER",
+        help="Where runs are kept.",
+    )
+
+
+spacing = click.option(
+    "--spacing", type=click.FloatRange(0.1, 5), metavar="MM", help="In-plane voxel of the phantom."
+)
+"""``--spacing``."""
+
+cache = click.option("--cache", type=_PATH, metavar="FOLDER", help="Where made scans are kept.")
+"""``--cache``."""
+
+data = click.option(
+    "--data",
+    type=_PATH,
+    metavar="PATH",
+    help="Scans of your own: a folder, a CSV table or a cohort file (docs/data.md).",
+)
+"""``--data``."""

@@ -1,0 +1,192 @@
+"""What ``benchmark evaluate`` does: predictions from elsewhere against a cohort or on a board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.cohorts.base import Cohort
+from benchmark.errors import UserError
+from benchmark.prediction.board import board_with, lone_board, outside_cell
+from benchmark.prediction.outside import (
+    Judged,
+    check_ids,
+    check_missing,
+    find_label_maps,
+    judge_labels,
+    judge_scores,
+)
+from benchmark.prediction.scans import of_cohort
+from benchmark.prediction.table import read_table
+from benchmark.report.board import Board
+from benchmark.runs.display import Display
+from benchmark.runs.finished import FinishedRun
+from benchmark.runs.store import KeptCell
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A board, what it is made from, and what could not be used.
+
+    Attributes
+    ----------
+    board : Board
+    plan : dict
+    cells : tuple of KeptCell
+    faults : tuple of (str, str)
+        Id and reason.
+    """
+
+    board: Board
+    plan: dict
+    cells: tuple[KeptCell, ...]
+    faults: tuple[tuple[str, str], ...]
+
+
+def evaluate_on_cohort(
+    name: str,
+    labels: Path | None,
+    scores: Path | None,
+    cohort: Cohort,
+    display: Display,
+    columns: str | None = None,
+    worst: bool = False,
+    others: bool = False,
+) -> Evaluation:
+    """Judge labels or scores by the reference labels of all scans of a cohort that have any.
+
+    Parameters
+    ----------
+    name : str
+        Of the row.
+    labels, scores : Path or None
+        Folder of label maps, or score table.
+    cohort : Cohort
+    display : Display
+    columns : "mask" or "head", optional
+        See `benchmark.prediction.table.read_table`.
+    worst : bool
+        Whether a scan without a prediction takes the worst value; otherwise it is refused.
+    others : bool
+        Whether predictions of scans that do not count are passed over; otherwise refused.
+
+    Raises
+    ------
+    UserError
+        If predictions are missing, of other scans, or cannot be read.
+    """
+    free = set(getattr(cohort, "unlabelled", ()))
+    ids = tuple(id for id in of_cohort(cohort).ids if id not in free)
+    if not ids:
+        raise UserError(f"{cohort.name}: no scan has reference labels to be judged by")
+    files, given, source = _read(labels, scores, columns)
+    where = labels or scores
+    check_ids(files or given, ids, where, others)
+    if not worst:
+        check_missing([id for id in ids if id not in (files or given)], where, len(ids))
+    faults = _Faults(display)
+    with display.counting(f"judging by {cohort.name}") as progress:
+        judged = judge_labels(ids, cohort.load, files, faults.add, progress, faults.add)
+    if scores is not None:
+        judged = judge_scores(judged.ids, judged.reference, judged.worst_fp, given, source)
+    judged = _settle(judged, where, worst, faults)
+    fact = f"{cohort.name}, {len(judged.ids)} scans"
+    if len(judged.ids) == len(ids):
+        # of a cohort with broken files nobody can say what it is
+        fact += f", {cohort.fingerprint()[:12]}"
+    board = lone_board(name, judged, fact, cohort.notes)
+    cell = outside_cell(name, judged)
+    return Evaluation(board, {}, (cell,), tuple(faults.found))
+
+
+def evaluate_on_run(
+    name: str,
+    labels: Path | None,
+    scores: Path | None,
+    run: FinishedRun,
+    cells: tuple[KeptCell, ...],
+    cohort: Callable[[], Cohort],
+    display: Display,
+    columns: str | None = None,
+    worst: bool = False,
+    others: bool = False,
+) -> Evaluation:
+    """Put labels or scores on a run's board: its test scans count, and no others.
+
+    Parameters
+    ----------
+    name, labels, scores, display, columns, worst, others
+        As for :func:`evaluate_on_cohort`.
+    run : FinishedRun
+    cells : tuple of KeptCell
+    cohort : callable
+        Opens the run's cohort; asked only for label maps. Scores are compared with what is kept.
+
+    Raises
+    ------
+    UserError
+        If predictions are missing or of other scans, or the cohort is not the run's.
+    """
+    pattern = next((cell for cell in cells if cell.state == "finished"), None)
+    if pattern is None:
+        raise UserError(f"{run.folder}: not one method finished; there is no board to stand on")
+    files, given, source = _read(labels, scores, columns)
+    where = labels or scores
+    check_ids(files or given, pattern.ids, where, others)
+    if not worst:
+        lacking = [id for id in pattern.ids if id not in (files or given)]
+        check_missing(lacking, where, len(pattern.ids))
+    faults = _Faults(display)
+    if scores is not None:
+        judged = judge_scores(pattern.ids, pattern.reference, pattern.worst_fp, given, source)
+    else:
+        from benchmark.figures.slices import check_cohort
+
+        own = cohort()
+        check_cohort(run, own)
+        with display.counting(f"judging by {own.name}") as progress:
+            judged = judge_labels(pattern.ids, own.load, files, faults.add, progress)
+    judged = _settle(judged, where, worst, faults)
+    board, plan, all_cells = board_with(run, cells, name, judged)
+    return Evaluation(board, plan, all_cells, tuple(faults.found))
+
+
+class _Faults:
+    """What could not be used: said at once, and listed at the end."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self.found: list[tuple[str, str]] = []
+
+    def add(self, id: str, reason: str) -> None:
+        reason = reason.removeprefix(f"{id}: ")
+        self.found.append((id, reason))
+        self.display.say(f"{id}: {reason}")
+
+
+def _read(labels: Path | None, scores: Path | None, columns: str | None):
+    """Files by scan, scores by scan, and where scores come from; one of the first two is empty."""
+    if labels is not None:
+        return find_label_maps(labels), {}, "mask"
+    return {}, *read_table(scores, columns)
+
+
+def _settle(judged: Judged, where: Path, worst: bool, faults: _Faults) -> Judged:
+    """Refuse a scan without a usable prediction, or say that it takes the worst value."""
+    if not judged.missing:
+        return judged
+    if not worst:
+        bad = [(id, reason) for id, reason in faults.found if id in judged.missing]
+        if bad:
+            id, reason = bad[0]
+            raise UserError(
+                f"{where}: {len(judged.missing)} label maps cannot be used, {id} among them "
+                f"({reason}); mend them, or let them take the worst value with --missing worst"
+            )
+        check_missing(judged.missing, where, len(judged.ids))
+    judged.notes += (
+        f"{len(judged.missing)} of {len(judged.ids)} scans had no usable prediction and took the "
+        "worst value, as was asked for",
+    )
+    return judged

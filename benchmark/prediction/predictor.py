@@ -1,0 +1,306 @@
+"""A kept cell as a network that labels and scores scans which it never saw.
+
+The numbers are those of the run: a scan goes through the same grid, the same component vote and
+the same scoring (`benchmark.training.prepare.example`, `benchmark.training.predict.predict`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.cohorts.base import Scan
+from benchmark.errors import UserError
+from benchmark.inference import dense_labels
+from benchmark.methods import METHODS, Method, find
+from benchmark.runs.finished import FinishedRun, find_run
+from benchmark.runs.plan import harness_hash
+from benchmark.runs.request import chosen_device
+from benchmark.runs.store import CHECKPOINT, KeptCell, Store, named
+from benchmark.suites.schema import nearest
+from benchmark.training.grid import CHANNELS, TrainingGrid
+from benchmark.training.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_NEEDED = ("method", "target", "options", "settings", "source", "harness")
+"""Of a cell's key, to build its network again."""
+
+MAIN = "mmwfanet"
+"""Whose network is taken when nobody says which."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of one scan.
+
+    Attributes
+    ----------
+    labels : ndarray of uint8, (z, y, x), or None
+        0 background, 1 LAD with the left main, 2 LCX, 3 RCA, in memory's orientation; whole
+        components above 130 HU only. None if the network gives no mask.
+    scores_mask : ndarray, (3, 4), or None
+        Agatston, volume (mm3), mass (mg) x LAD, LCX, RCA, whole, of these labels.
+    scores_head : ndarray, (3, 4), or None
+        The same from the score head; NaN where it gives no usable number.
+    """
+
+    labels: np.ndarray | None
+    scores_mask: np.ndarray | None
+    scores_head: np.ndarray | None
+
+
+@dataclass(eq=False)
+class Predictor:
+    """A trained network; see `load_predictor`. Not to be used by two threads at once.
+
+    Attributes
+    ----------
+    method, title : str
+        Name and title in the run.
+    seed : int
+    outputs : tuple of str
+        "mask", "head" or both.
+    grid : TrainingGrid
+    identity : str
+        The same for the same network with the same weights, and for no other.
+    notes : tuple of str
+        What a user of the predictions should know.
+    """
+
+    method: str
+    title: str
+    seed: int
+    outputs: tuple[str, ...]
+    grid: TrainingGrid
+    identity: str
+    notes: tuple[str, ...] = ()
+    _model: nn.Module = field(default=None, repr=False)
+    _settings: Settings = field(default=None, repr=False)
+    _device: object = field(default=None, repr=False)
+
+    def predict(self, scan: Scan) -> Prediction:
+        """Label and score one scan; its own labels are not read and may be None.
+
+        Raises
+        ------
+        UserError
+            If the network has no finite answer; the message begins with the scan's id.
+        """
+        from benchmark.training.predict import CellResult, predict
+        from benchmark.training.prepare import example
+
+        unknown = np.zeros(scan.voxels.shape, np.uint8)
+        one = example(replace(scan, labels=unknown), self.grid)
+        result = CellResult(self.method, self.seed, [scan.id], one.scores[None], np.zeros((1, 4)))
+        # of a method it asks for the outputs alone
+        predict(self._model, self, (one,), self._settings, self._device, result)
+        head = None if result.head is None else result.head[0]
+        mask = None if result.mask is None else result.mask[0]
+        answer = head if mask is None else mask
+        if not np.isfinite(answer).all():
+            raise UserError(f"{scan.id}: {self.title} gives no finite answer for this scan")
+        labels = None
+        if mask is not None:
+            labels = dense_labels(result.components[0], one.candidates, one.shape)
+        return Prediction(labels, mask, head)
+
+
+def load_predictor(
+    run: FinishedRun | str | Path,
+    method: str | None = None,
+    seed: int | None = None,
+    out: Path = Path("results/runs"),
+    device: str = "auto",
+) -> Predictor:
+    """The trained network of a run.
+
+    Parameters
+    ----------
+    run : FinishedRun, str or Path
+        A run, its folder or name, or a suite (then its newest run).
+    method : str, optional
+        By default MMWFAnet, or the run's first network with a mask, or its first.
+    seed : int, optional
+        By default the lowest that finished.
+    out : Path
+        Where runs are kept.
+    device : "auto", "cpu" or "cuda"
+
+    Raises
+    ------
+    UserError
+        If there is no such run or network, or its weights do not fit the class of that name.
+
+    Notes
+    -----
+    What a run's folder holds is numbers and JSON, and nothing it says is run: the class comes
+    from this program or an installed package, by name. A network of one's own is code in a file;
+    it is run only if the caller names that file as ``method``.
+    """
+    run = run if isinstance(run, FinishedRun) else find_run(str(run), Path(out))
+    store = Store(run.folder.resolve().parents[1])
+    cell = choose_cell(run, store, method, seed)
+    missing = [name for name in _NEEDED if name not in cell.key]
+    if missing or "grid" not in cell.ledger:
+        raise UserError(
+            f"{store.cells / cell.folder}: kept by a version of this program that did not yet note "
+            f"its {(missing or ['grid'])[0]}; run the suite again"
+        )
+    kind = code_of(cell, method)
+    settings = Settings(**cell.key["settings"])
+    cell_mm = tuple(float(size) for size in settings.cell_mm)
+    grid = TrainingGrid(cell_mm, tuple(int(cells) for cells in cell.ledger["grid"]))
+    model = _build(cell, kind, grid, settings, store.weights(cell.folder))
+
+    import torch
+
+    where = torch.device(chosen_device(device))
+    return Predictor(
+        method=cell.method,
+        title=cell.title,
+        seed=cell.seed,
+        outputs=tuple(cell.outputs),
+        grid=grid,
+        identity=_identity(store.cells / cell.folder / CHECKPOINT, cell),
+        notes=_notes(cell, kind),
+        _model=model.eval().to(where),
+        _settings=settings,
+        _device=where,
+    )
+
+
+def choose_cell(
+    run: FinishedRun, store: Store, method: str | None = None, seed: int | None = None
+) -> KeptCell:
+    """The finished network of that name and seed; see `load_predictor` for the defaults.
+
+    Raises
+    ------
+    UserError
+        If there is none; the message says what there is.
+    """
+    methods = {m["name"]: m for m in run.plan["methods"] if m["trained"] and not _external(m)}
+    if not methods:
+        raise UserError(f"{run.folder}: holds no trained network")
+    if method is None:
+        names = sorted(methods, key=lambda n: (n != MAIN, "mask" not in methods[n]["outputs"]))
+    else:
+        names = [_planned(run, methods, method)]
+    seeds: list[int] = []
+    for name in names:
+        entries = sorted(
+            (entry for entry in run.plan["cells"] if entry["method"] == name),
+            key=lambda entry: entry["seed"],
+        )
+        for entry in entries:
+            if seed is not None and entry["seed"] != seed:
+                seeds.append(entry["seed"])
+                continue
+            cell = named(store.read(entry["folder"]), methods[name])
+            if cell is not None and cell.state == "finished":
+                return cell
+    if seed is not None and seed not in (entry["seed"] for entry in run.plan["cells"]):
+        known = ", ".join(str(s) for s in sorted(set(seeds)))
+        raise UserError(f"{run.folder}: no seed {seed}; it has {known}")
+    raise UserError(
+        f"{run.folder}: {method or 'no network'} {'has not' if method else 'has'} finished; "
+        "finish the run with the same `benchmark run` command"
+    )
+
+
+def _planned(run: FinishedRun, methods: dict, name: str) -> str:
+    """The name under which the run holds that method: a file may have moved since."""
+    if name in methods:
+        return name
+    if ":" in name:
+        same = [known for known in methods if ":" in known and _own(known) == _own(name)]
+        if len(same) == 1:
+            return same[0]
+    planned = {m["name"]: m for m in run.plan["methods"]}
+    if name in planned and _external(planned[name]):
+        raise UserError(f"{name} trains itself: a run keeps what it predicted, not its network")
+    if name in planned:
+        raise UserError(f"{name} learns nothing by gradient: there is no network to predict with")
+    raise UserError(
+        f"{run.folder}: no method {name!r}{nearest(name, methods)}; it has {', '.join(methods)}"
+    )
+
+
+def _external(method: dict) -> bool:
+    """Whether a method of a plan is a system that trains itself."""
+    known = METHODS.get(method["name"])
+    return known is not None and known.external
+
+
+def _own(name: str) -> tuple[str, str]:
+    """File name and class (with options) of ``path/to/net.py:Net``."""
+    path, _, kind = name.rpartition(":")
+    return Path(path).name, kind
+
+
+def code_of(cell: KeptCell, asked: str | None) -> Method:
+    """The class that a cell's weights belong to, by name alone.
+
+    Raises
+    ------
+    UserError
+        If it is code in a file that the caller did not name, or the name stands for another class.
+    """
+    family = cell.key["method"]
+    if ":" in family:
+        if asked is None:
+            raise UserError(
+                f"{cell.title} is code in a file of its author ({family}), which a run does not "
+                f"hold; if you trust that file, name it: --method {family}"
+            )
+        # options are those of the cell, whatever the name says
+        path, _, kind = asked.rpartition(":")
+        return find(f"{path}:{kind.partition('+')[0]}")
+    kind = find(family)
+    if kind.target != cell.key["target"]:
+        raise UserError(
+            f"{cell.folder}: its {family} was {cell.key['target']}, which is {kind.target} here"
+        )
+    return kind
+
+
+def _build(cell: KeptCell, kind: Method, grid: TrainingGrid, settings: Settings, weights: dict):
+    try:
+        model = kind.load()(grid.shape, CHANNELS, settings.width, **cell.key["options"])
+        model.load_state_dict(weights)
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"{cell.folder}: the weights are not those of {cell.title} as it is here ({reason}); "
+            "use the version that trained it, or run the suite again"
+        ) from error
+    return model
+
+
+def _identity(checkpoint: Path, cell: KeptCell) -> str:
+    with checkpoint.open("rb") as file:
+        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    # one set of weights may be tested with a view missing: another key
+    return hashlib.sha256(repr((cell.key, weights)).encode()).hexdigest()[:16]
+
+
+def _notes(cell: KeptCell, kind: Method) -> tuple[str, ...]:
+    changed = []
+    if hashlib.sha256(kind.source().encode()).hexdigest() != cell.key["source"]:
+        changed.append("the network's code")
+    if cell.key["harness"] != harness_hash():
+        changed.append("the code that prepares scans")
+    if not changed:
+        return ()
+    return (
+        f"{' and '.join(changed)} changed since {cell.title} was trained: labels may differ from "
+        "those its run was judged by",
+    )

@@ -1,0 +1,29 @@
+"""The commands of docs/use.md are commands: names and options are those of the program."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import cli
+
+TEXT = (Path(__file__).parents[2] / "docs" / "use.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    line
+    for language, block in BLOCKS
+    for line in block.splitlines()
+    if not language and line.startswith("benchmark ")
+]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_document_is_understood(line):
+    _, name, *arguments = shlex.split(line)
+    # raises a UsageError for what the command does not know
+    cli.commands[name].make_context(name, arguments)
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) >= 7

@@ -1,0 +1,290 @@
+"""Predicting with a run's network: the run's own numbers, on the scans' own grids, file by file."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from benchmark.calcium import label_candidates
+from benchmark.cli import main
+from benchmark.cohorts.volumes import read_scan
+from benchmark.prediction import load_predictor
+from benchmark.prediction.predictor import Predictor
+from benchmark.prediction.table import COLUMNS
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return {row["scan"]: row for row in csv.DictReader(file)}
+
+
+def files_in(folder):
+    return {p: p.stat().st_mtime_ns for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_the_numbers_are_those_of_the_run(trained, predict):
+    """Scans on which the run was judged get the scores that it was judged by."""
+    status, out = predict("--data", trained.data, "--test", "--method", "unet3d")
+    assert status == 0
+    judged = {}
+    with (trained.run / "per_scan.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["method"] == "unet3d":
+                judged[row["scan"]] = row
+    found = rows_of(out / "scores.csv")
+    assert set(found) == set(judged)
+    assert len(found) == 5
+    for id, row in found.items():
+        for column in COLUMNS:
+            name = f"mask_{column}"
+            assert float(row[name]) == pytest.approx(float(judged[id][name]), rel=1e-4), (id, name)
+
+
+def test_labels_lie_on_the_scans_own_grid_and_score_as_the_table_says(trained, predict, capsys):
+    predictor = load_predictor(trained.run, "unet3d", device="cpu")
+    status, out = predict("--data", trained.data, "--method", "unet3d")
+    assert status == 0
+    table = rows_of(out / "scores.csv")
+    somewhere = 0
+    for id in ("p00", "p01", "p02"):  # one of each orientation
+        image = sitk.ReadImage(str(trained.data / f"images/{id}.nii.gz"))
+        labels = sitk.ReadImage(str(out / f"labels/{id}.nii.gz"))
+        assert labels.GetSize() == image.GetSize()
+        for what in ("GetSpacing", "GetOrigin", "GetDirection"):
+            assert np.allclose(getattr(labels, what)(), getattr(image, what)(), atol=1e-5)
+        # against the array in memory, by the plain reader
+        scan = read_scan(trained.data / f"images/{id}.nii.gz", out / f"labels/{id}.nii.gz")
+        assert np.array_equal(scan.labels, predictor.predict(scan).labels)
+        components, _ = label_candidates(scan.voxels)
+        assert (components[scan.labels > 0] > 0).all()
+        capsys.readouterr()
+        command = ["score", str(trained.data / f"images/{id}.nii.gz")]
+        assert main([*command, str(out / f"labels/{id}.nii.gz"), "--format", "json"]) == 0
+        scores = json.loads(capsys.readouterr().out)
+        row = table[id]
+        for artery in ("LAD", "whole"):
+            assert scores["agatston"][artery] == pytest.approx(
+                float(row[f"mask_agatston_{artery}"]), rel=1e-4
+            )
+        assert row["mask_risk"] == str(scores["risk"])
+        somewhere += int((scan.labels > 0).sum())
+        assert (out / f"pictures/{id}.png").read_bytes().startswith(b"\x89PNG")
+    assert somewhere, "the network labels nothing: this test shows nothing"
+
+
+def test_a_scan_at_fault_does_not_stop_the_others(images, predict, capsys):
+    status, out = predict("--data", images, "--method", "unet3d")
+    assert status == 1
+    text = capsys.readouterr().out
+    assert "4 scans predicted" in text
+    assert "1 scan could not be predicted" in text
+    assert "short.nii.gz" in text.rpartition("could not be predicted")[2]
+    assert set(rows_of(out / "scores.csv")) == {"p00", "p01", "p02", "p07"}
+    assert not [path for path in out.rglob("*") if "short" in path.name or "draft" in path.name]
+
+
+def test_what_is_done_is_kept_and_what_changed_is_done_again(trained, images, predict, capsys):
+    command = ("--data", images, "--method", "unet3d")
+    _, out = predict(*command)
+    before = files_in(out)
+    shutil.copy(trained.data / "images/p03.nii.gz", images / "short.nii.gz")
+    shutil.copy(trained.data / "images/p11.nii.gz", images / "p00.nii.gz")
+    (out / "pictures" / "p01.png").unlink()
+    capsys.readouterr()
+    status, _ = predict(*command)
+    assert status == 0
+    assert "2 scans predicted before, 3 to do" in capsys.readouterr().out
+    after = files_in(out)
+    done = {path.name for path, time in after.items() if before.get(path) != time}
+    assert {"short.nii.gz", "p00.nii.gz", "p01.png"} <= done
+    assert not {"p02.nii.gz", "p02.png", "p07.json"} & done
+    assert len(rows_of(out / "scores.csv")) == 5
+
+
+def test_an_interruption_leaves_whole_scans_alone(images, predict, monkeypatch, capsys):
+    real, seen = Predictor.predict, []
+
+    def interrupted(self, scan):
+        seen.append(scan.id)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return real(self, scan)
+
+    monkeypatch.setattr(Predictor, "predict", interrupted)
+    status, out = predict("--data", images, "--method", "unet3d")
+    assert status == 130
+    assert set(rows_of(out / "scores.csv")) == {"p00", "p01"}
+    assert {path.name for path in (out / "labels").iterdir()} == {"p00.nii.gz", "p01.nii.gz"}
+    assert not list(out.glob(".*"))
+    monkeypatch.undo()
+    capsys.readouterr()
+    predict("--data", images, "--method", "unet3d")
+    assert "2 scans predicted before" in capsys.readouterr().out
+
+
+def test_another_network_does_not_write_into_the_folder(images, predict, capsys):
+    predict("--data", images, "--method", "unet3d", "--no-pictures")
+    _, out = predict("--data", images, "--method", "unet3d", "--no-pictures")
+    before = files_in(out)
+    capsys.readouterr()
+    status, _ = predict("--data", images, "--method", "indices-net")
+    assert status == 2
+    error = capsys.readouterr().err
+    assert "3D U-Net" in error
+    assert error.count("\n") == 1
+    assert files_in(out) == before
+
+
+def test_a_network_of_scores_alone_writes_no_labels(images, predict):
+    status, out = predict("--data", images / "p07.nii.gz", "--method", "indices-net")
+    assert status == 0
+    assert not (out / "labels").exists()
+    row = rows_of(out / "scores.csv")["p07"]
+    assert float(row["head_agatston_whole"]) >= 0
+    assert "mask_agatston_whole" not in row
+    assert (out / "pictures/p07.png").is_file()
+
+
+def test_metaimage_pairs_read_back(trained, images, predict):
+    status, out = predict(
+        "--data", images / "p02.nii.gz", "--method", "unet3d", "--format", "mhd", "--no-pictures"
+    )
+    assert status == 0
+    assert {path.name for path in (out / "labels").iterdir()} == {"p02.mhd", "p02.zraw"}
+    scan = read_scan(images / "p02.nii.gz", out / "labels/p02.mhd")
+    expected = load_predictor(trained.run, "unet3d", device="cpu").predict(scan)
+    assert np.array_equal(scan.labels, expected.labels)
+
+
+def test_dicom_series_are_predicted_and_nobody_is_named(predict, tmp_path, monkeypatch, capsys):
+    from written import ORIGIN, SECRETS, SHAPE, SPACING, arrays, series
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    for place in range(2):
+        voxels, _ = arrays(4, place)
+        uid = f"1.2.826.99.{place + 1}"
+        folder = tmp_path / "clinic" / "SMITH" / f"JANE{place}"
+        series(folder, voxels, uid=uid, first=10 * place)
+    status, out = predict("--data", tmp_path / "clinic", "--method", "unet3d")
+    assert status == 0
+    assert len(rows_of(out / "scores.csv")) == 2
+    for path in (out / "labels").iterdir():
+        labels = sitk.ReadImage(str(path))
+        assert labels.GetSize() == SHAPE[::-1]
+        assert labels.GetSpacing() == pytest.approx(SPACING[::-1])
+        assert labels.GetOrigin() == pytest.approx(ORIGIN)
+    printed = capsys.readouterr()
+    written = [printed.out.encode(), printed.err.encode()]
+    written += [path.read_bytes() + path.name.encode() for path in files_in(out)]
+    for secret in SECRETS:
+        assert not any(secret.encode() in text for text in written), secret
+
+
+def test_two_files_of_one_scan_are_at_fault_alone(trained, tmp_path, predict, capsys):
+    folder = tmp_path / "twice"
+    folder.mkdir()
+    for name in ("p00", "p01"):
+        shutil.copy(trained.data / f"images/{name}.nii.gz", folder)
+    sitk.WriteImage(
+        sitk.ReadImage(str(folder / "p00.nii.gz")), str(folder / "p00.mha")
+    )
+    status, out = predict("--data", folder, "--method", "unet3d")
+    assert status == 1
+    assert "same id as" in capsys.readouterr().out
+    assert set(rows_of(out / "scores.csv")) == {"p01"}
+
+
+def test_a_network_of_ones_own_is_run_only_when_named(trained, images, predict, capsys, tmp_path):
+    """A run's folder may come from anybody: what it names is never imported by itself."""
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs, runs)
+    run = runs / "small" / trained.run.name
+    plan = json.loads((run / "plan.json").read_text())
+    own = f"{trained.net}:MyNet"
+    plan["methods"] = [m for m in plan["methods"] if m["name"] == own]
+    plan["cells"] = [c for c in plan["cells"] if c["method"] == own]
+    (run / "plan.json").write_text(json.dumps(plan))
+    status, _ = predict("--data", images, out="a", run=run)
+    assert status == 2
+    assert f"--method {own}" in capsys.readouterr().err
+    status, out = predict("--data", images / "p07.nii.gz", "--method", own, out="b", run=run)
+    assert status == 0
+    # the file may have moved
+    moved = tmp_path / "elsewhere" / "my_net.py"
+    moved.parent.mkdir()
+    shutil.copy(trained.net, moved)
+    status, other = predict(
+        "--data", images / "p07.nii.gz", "--method", f"{moved}:MyNet", out="c", run=run
+    )
+    assert status == 0
+    assert (other / "scores.csv").read_text() == (out / "scores.csv").read_text()
+
+
+def test_no_code_is_taken_from_a_run(trained, images, predict, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs, runs)
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nclass Net: pass\n")
+    for path in runs.glob("cells/*/run.json"):
+        values = json.loads(path.read_text())
+        values["key"]["target"] = f"{trap}:Net"
+        path.write_text(json.dumps(values))
+    status, _ = predict(
+        "--data", images, "--method", "unet3d", run=runs / "small" / trained.run.name
+    )
+    assert status == 2
+    assert "unet3d" in capsys.readouterr().err
+    assert not (tmp_path / "sprung").exists()
+
+
+BAD = {
+    "no such run": (["--run", "nowhere", "--data", "x", "--out", "o"], "no run"),
+    "no such data": (["--run", "RUN", "--data", "nowhere", "--out", "o"], "nowhere"),
+    "no such method": (["--run", "RUN", "--data", "DATA", "--out", "o", "--method", "unet"],
+                       "'unet3d'"),
+    "no such seed": (["--run", "RUN", "--data", "DATA", "--out", "o", "--seed", "7"], "no seed 7"),
+    "a row without learning": (
+        ["--run", "RUN", "--data", "DATA", "--out", "o", "--method", "all-lad"],
+        "learns nothing"),
+    "a method that the run lacks": (
+        ["--run", "RUN", "--data", "DATA", "--out", "o", "--method", "dmtrl"], "it has unet3d"),
+    "an unknown format": (["--run", "RUN", "--data", "DATA", "--cohort", "niftis", "--out", "o"],
+                          "niftis"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gives_one_line_and_writes_nothing(name, trained, tmp_path, monkeypatch, capsys):
+    arguments, word = BAD[name]
+    places = {"RUN": str(trained.run), "DATA": str(trained.data)}
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    command = ["predict", *(places.get(a, a) for a in arguments), "--device", "cpu"]
+    assert main([*command, "--runs", str(trained.runs)]) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith("error: ")
+    assert output.err.count("\n") == 1
+    assert word in output.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_do_not_fit_are_refused(trained, images, predict, tmp_path, capsys):
+    from safetensors.torch import load_file, save_file
+
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs, runs)
+    (path,) = runs.glob("cells/unet3d*/checkpoint.safetensors")
+    weights = load_file(str(path))
+    weights.pop(next(name for name in weights if name.endswith(".weight")))
+    save_file(weights, str(path))
+    capsys.readouterr()
+    status, _ = predict(
+        "--data", images, "--method", "unet3d", run=runs / "small" / trained.run.name
+    )
+    assert status == 2
+    error = capsys.readouterr().err
+    assert "weights are not those of 3D U-Net" in error
+    assert error.count("\n") == 1
