@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 JOINT = "mmwfanet"
+WIDE = 10.0
+"""Ratio of the largest gain to the least from which the matrix has logarithmic colours."""
+
 RANK_ONE = (
     "One joint model serves all tasks, so PPG is the geometric mean of two single gains, "
     "sqrt(g_i g_j): a matrix of rank 1 that holds no more than the 16 gains on the right. "
@@ -201,12 +204,16 @@ def _wrapped(text: str, width: int) -> str:
 
 
 def _matrix_panel(figure: Figure, axes: Axes, bar: Axes, found: Gains) -> None:
+    from matplotlib.colors import LogNorm, Normalize
+
     k = len(found.tasks)
     defined = found.pairs[np.isfinite(found.pairs)]
     low, high = (defined.min(), defined.max()) if defined.size else (0.0, 1.0)
     if high - low < 1e-9:
         low, high = low - 0.01, high + 0.01
-    image = axes.imshow(found.pairs, cmap=SEQUENTIAL, vmin=low, vmax=high, aspect="auto")
+    # a task that fails alone gains a thousandfold: on a linear scale all others would be white
+    norm = LogNorm(low, high) if high > WIDE * low > 0 else Normalize(low, high)
+    image = axes.imshow(found.pairs, cmap=SEQUENTIAL, norm=norm, aspect="auto")
     for i, j in np.argwhere(~np.isfinite(found.pairs)):
         axes.add_patch(_hatched(j - 0.5, i - 0.5, 1, 1))
     loss = np.argwhere(found.pairs < 1)  # NaN is not below
@@ -226,7 +233,23 @@ def _matrix_panel(figure: Figure, axes: Axes, bar: Axes, found: Gains) -> None:
     if defined.size < found.pairs.size:
         note.append("hatched: undefined, P ≤ 0")
     label = "PPG" + "".join(f"  ({text})" for text in note)
-    figure.colorbar(image, cax=bar, orientation="horizontal", label=label)
+    scale = figure.colorbar(
+        image, cax=bar, orientation="horizontal", label=label, format="%g", ticks=_ticks(norm)
+    )
+    scale.minorticks_off()
+
+
+def _ticks(norm) -> list[float] | None:
+    """1, 2 and 5 times powers of ten, few enough to be read; None leaves a linear scale alone."""
+    from matplotlib.colors import LogNorm
+
+    if not isinstance(norm, LogNorm):
+        return None
+    decades = range(int(np.floor(np.log10(norm.vmin))), int(np.ceil(np.log10(norm.vmax))) + 1)
+    wide = norm.vmax / norm.vmin > 1000
+    steps = (1,) if wide else (1, 2, 5)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [tick for tick in ticks if norm.vmin <= tick <= norm.vmax]
 
 
 def _hatched(x: float, y: float, width: float, height: float):
