@@ -287,12 +287,16 @@ def find(name: str) -> Method:
     base, plus, _ = name.partition("+")
     if plus:
         return ablation(find(base), read_options(name), name)
+    from benchmark.plugins import installed
+
+    own = installed().get(name)
     if ":" in name:
         own = Method(name, name.rpartition(":")[2], name, ())
+    if own is not None:
         outputs = tuple(getattr(own.load(), "outputs", ()))
         if not outputs or not set(outputs) <= {"mask", "head"}:
             raise UserError(f"{name}: the class needs outputs = ('mask',), ('head',) or both")
-        return Method(name, own.title, name, outputs)
+        return replace(own, outputs=outputs)
     nearest = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.4)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise UserError(f"unknown method {name!r}{hint} (`benchmark list methods` shows all)")

@@ -138,7 +138,7 @@ class FakeTrainer:
             "device_seconds": 1.5, "steps": 5, "samples": 10, "flops": 2.5e12, "parameters": 1234,
             "flops_per_step": 5e11, "step_seconds": 0.3, "peak_memory_bytes": 3e8,
             "stages": [{"name": "training", "share": 1.0, "learning_rate": 0.0015}],
-            "device_name": "a fake machine", "versions": {"torch": "9.9"},
+            "grid": [8, 16, 16], "device_name": "a fake machine", "versions": {"torch": "9.9"},
         }
         result.notes = (f"{method.title} is a fake.",)
         result.curve = [("training", 1.0, 10, 0.5)]

@@ -40,11 +40,10 @@ def _rows(kind: str, out: Path) -> list[tuple[str, str]]:
         return [(suite.name, f"{suite.title} ({', '.join(suite.scales)})") for suite in suites]
     if kind == "methods":
         from benchmark.methods import METHODS
+        from benchmark.plugins import installed
 
-        return [
-            (method.name, f"{method.title}, scores from {' and '.join(method.outputs)}")
-            for method in METHODS.values()
-        ]
+        own = [(name, f"of an installed package: {m.target}") for name, m in installed().items()]
+        return [(method.name, _described(method)) for method in METHODS.values()] + own
     if kind == "cohorts":
         from benchmark.cohorts.formats import FORMATS
         from benchmark.runs.sources import COHORTS
@@ -58,3 +57,8 @@ def _rows(kind: str, out: Path) -> list[tuple[str, str]]:
     from benchmark.runs.finished import finished_runs
 
     return [(str(run.folder), run.summary) for run in finished_runs(out)]
+
+
+def _described(method) -> str:
+    text = f"{method.title}, scores from {' and '.join(method.outputs)}"
+    return f"{text}; {method.base} with {method.change}" if method.base else text

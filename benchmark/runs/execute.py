@@ -25,6 +25,7 @@ from benchmark.runs.request import (
     usable_cores,
 )
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
+from benchmark.runs.start import refuse_seen, start_settings
 from benchmark.runs.store import KeptCell, Store, named, read_weights, write_text
 from benchmark.suites.load import load_suite
 from benchmark.training.settings import Settings
@@ -95,9 +96,12 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
         with display.counting(f"reading {cohort.name}") as progress:
             cohort.check(progress, request.workers)
     split = tier_split(cohort, scale.train, scale.test, asked, choice)
+    init = None if request.init is None else find_run(str(request.init), request.out)
+    if init is not None:
+        refuse_seen(init, cohort.fingerprint(), split)
+        scale = replace(scale, settings=start_settings(init, scale.settings))
     threads = request.threads or usable_cores()
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
-    init = None if request.init is None else find_run(str(request.init), request.out)
     plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads, init)
     store = Store(request.out)
     require_bases(plan, store)

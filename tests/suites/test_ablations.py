@@ -109,3 +109,16 @@ def test_tiers_are_taken_from_another_suite_or_refused():
     assert suite.scales == load_suite("table1").scales
     with pytest.raises(UserError, match="did you mean 'table1'"):
         parse_suite(HEAD + "scales: tabel1\n", "own.yaml")
+
+
+def test_a_method_of_an_installed_package_is_found_by_name(monkeypatch, tmp_path):
+    from benchmark import plugins
+    from benchmark.methods import Method
+
+    path = tmp_path / "net.py"
+    path.write_text("class Net:\n    outputs = ('head',)\n", encoding="utf-8")
+    offered = Method("their-net", "their-net", f"{path}:Net", ())
+    monkeypatch.setattr(plugins, "installed", lambda: {"their-net": offered})
+    assert find("their-net").outputs == ("head",)
+    with pytest.raises(UserError, match="unknown method"):
+        find("another-net")

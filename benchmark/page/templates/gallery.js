@@ -34,12 +34,13 @@ function startGallery(root, data) {
   }
 
   function fillSlices() {
-    const slices = data.scans[scan.value].slices;
+    const one = data.scans[scan.value], slices = one.slices;
     slider.max = slices.length - 1;
     slider.disabled = slices.length < 2;
-    // the slice with most candidates first
+    // first the slice with most reference lesions; of equal ones, with most candidates
+    const rich = (s) => 1000 * s.parts.filter(([number]) => one.reference[number]).length + s.parts.length;
     let most = 0;
-    slices.forEach((s, i) => { if (s.parts.length > slices[most].parts.length) most = i; });
+    slices.forEach((s, i) => { if (rich(s) > rich(slices[most])) most = i; });
     slider.value = most;
     show();
   }
