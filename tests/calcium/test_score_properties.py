@@ -39,7 +39,8 @@ def plain_scores(voxels, labels, spacing, conventions):
             for number in range(1, count + 1):
                 hu = voxels[z][lesions == number].astype(float)
                 area = len(hu) * pixel
-                if area < conventions.min_area_mm2:
+                # a lesion of just the least area counts, whichever way its product was rounded
+                if area * (1 + 1e-9) < conventions.min_area_mm2:
                     continue
                 peak = hu.max()
                 weight = 4 if peak >= 400 else 3 if peak >= 300 else 2 if peak >= 200 else 1
