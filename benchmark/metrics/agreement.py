@@ -89,16 +89,16 @@ def icc_of_ratings(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
     a = k * value * ms_raters
     b = (n * (1 + (k - 1) * value) - k * value) * ms_error
     spread = a**2 / (k - 1) + b**2 / ((n - 1) * (k - 1))
+    df = (a + b) ** 2 / spread if spread > 0 else 0.0
+    upper_tail = 1 - (1 - confidence) / 2
+    f_low = fdtri(n - 1, df, upper_tail) if df > 0 else math.inf
+    f_high = fdtri(df, n - 1, upper_tail) if df > 0 else math.inf
     note = ""
-    if spread > 0 and a + b != 0:
-        df = (a + b) ** 2 / spread
-        upper_tail = 1 - (1 - confidence) / 2
-        f_low = fdtri(n - 1, df, upper_tail)
-        f_high = fdtri(df, n - 1, upper_tail)
+    if math.isfinite(f_low) and math.isfinite(f_high):
         rest = k * ms_raters + (k * n - k - n) * ms_error
         low = n * (ms_rows - f_low * ms_error) / (f_low * rest + n * ms_rows)
         high = n * (f_high * ms_rows - ms_error) / (rest + n * f_high * ms_rows)
-    else:
+    else:  # a negative value may leave a + b next to 0
         low, high, note = math.nan, math.nan, "no interval: no degrees of freedom"
     return Estimate(float(value), float(low), float(high), n, note)
 

@@ -104,7 +104,11 @@ def weighted_icc(reference: Array, estimate: Array, weights: Array | None = None
         From -n / (n - 2) to 1. NaN where fewer than 3 scans or where the reference is constant:
         that is a property of the cohort, the same for all methods, so no method gains by it.
     """
-    m = column_moments(reference, estimate, weights)
+    return icc_of_moments(column_moments(reference, estimate, weights))
+
+
+def icc_of_moments(m: Moments) -> Array:
+    """As `weighted_icc`, from moments that serve several figures."""
     spread = m.variance_reference + m.variance_estimate
     below = spread + m.mean_difference**2 - (spread - 2 * m.covariance) / m.n
     undefined = m.reference_constant | (m.n < MIN_SCANS)
@@ -121,7 +125,11 @@ def weighted_pearson(reference: Array, estimate: Array, weights: Array | None = 
     is constant the textbook value is 0/0; here it is 0, as its ICC is: a method that always
     answers the same must not escape from the mean over scores by being undefined.
     """
-    m = column_moments(reference, estimate, weights)
+    return pearson_of_moments(column_moments(reference, estimate, weights))
+
+
+def pearson_of_moments(m: Moments) -> Array:
+    """As `weighted_pearson`, from moments that serve several figures."""
     undefined = m.reference_constant | (m.n < MIN_SCANS)
     with np.errstate(divide="ignore", invalid="ignore"):
         # two roots rather than the root of the product, which could underflow

@@ -15,7 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from .agreement import CONSTANT_REFERENCE, TOO_FEW
 from .bootstrap import RESAMPLES, SEED, resample_weights
-from .columns import MIN_SCANS, weighted_icc, weighted_mae, weighted_pearson
+from .columns import (
+    MIN_SCANS,
+    column_moments,
+    icc_of_moments,
+    pearson_of_moments,
+    weighted_icc,
+    weighted_mae,
+    weighted_pearson,
+)
 from .estimate import join_notes
 from .kappa import ONE_CATEGORY, categories_of, weighted_kappa
 from .overlap import RATIOS, TARGETS, UNDEFINED_BECAUSE, pooled_ratios
@@ -30,6 +38,7 @@ FIGURES: dict[str, Callable[..., Array]] = {
     "PCC": weighted_pearson,
     "MAE": weighted_mae,
 }
+OF_MOMENTS = {"ICC": icc_of_moments, "PCC": pearson_of_moments}
 
 
 @dataclass(frozen=True)
@@ -77,11 +86,9 @@ def _score_figures(
     found: dict[Key, Replicates] = {}
     incomplete = int((~np.isfinite(seeds)).any(axis=(0, 2)).sum())  # scans missing in any seed
     note = missing_note(incomplete)
-    for figure, weighted in FIGURES.items():
-        filled = [fill_missing(reference, seed, figure) for seed in seeds]
-        value = np.stack([weighted(reference, f.values)[0] for f in filled])  # (s, 12)
-        resampled = sum(weighted(reference, f.values, weights) for f in filled) / len(filled)
-        gaps = np.stack([f.missing for f in filled]).any(axis=(0, 1))  # (12,)
+    gaps = (~np.isfinite(seeds)).any(axis=(0, 1))  # (12,)
+    for figure, (values, resampled) in _by_figure(reference, seeds, weights).items():
+        value = np.stack(values)  # (s, 12)
         for j in range(reference.shape[1]):
             own = note if gaps[j] else ""
             if figure == "MAE" and gaps[j] and not reference[:, j].any():
@@ -107,6 +114,27 @@ def _score_figures(
         reference[:, WHOLE_AGATSTON], seeds[:, :, WHOLE_AGATSTON], weights, drawn
     )
     return found
+
+
+def _by_figure(
+    reference: Array, seeds: Array, weights: Array
+) -> dict[str, tuple[list[Array], Array]]:
+    """ICC, PCC and MAE: those of each seed (12,), and the mean over seeds in resamples (B, 12)."""
+    values: dict[str, list[Array]] = {figure: [] for figure in FIGURES}
+    sums = dict.fromkeys(FIGURES, 0.0)
+    for seed in seeds:
+        complete = bool(np.isfinite(seed).all())
+        # one set of moments serves ICC and PCC, unless what is missing takes unlike values in them
+        moments = [column_moments(reference, seed, w) for w in (None, weights) if complete]
+        for figure, weighted in FIGURES.items():
+            if complete and figure in OF_MOMENTS:
+                own, drawn = (OF_MOMENTS[figure](m) for m in moments)
+            else:
+                filled = fill_missing(reference, seed, figure).values
+                own, drawn = (weighted(reference, filled, w) for w in (None, weights))
+            values[figure].append(own[0])
+            sums[figure] = sums[figure] + drawn
+    return {figure: (values[figure], sums[figure] / len(seeds)) for figure in FIGURES}
 
 
 def _kappa_figure(

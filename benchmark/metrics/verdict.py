@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from .bootstrap import percentile_interval
 from .estimate import join_notes
+from .mixture import mixture_p, mixture_quantile
 from .paired import holm, two_sided_p
 from .replicates import Replicates
 
@@ -182,8 +183,8 @@ def contrast(terms: Sequence[Term], offset: float = 0.0) -> Contrast:
         p = two_sided_p(resampled)
         return Contrast(value, low, high, low, high, p, se, known, n, note)
     centres = resampled[np.isfinite(resampled)]
-    ends = [_mixture_quantile(centres, se, df, tail) for tail in (0.025, 0.975)]
-    return Contrast(value, *ends, low, high, _mixture_p(centres, se, df), se, known, n, note)
+    ends = [mixture_quantile(centres, se, df, tail) for tail in (0.025, 0.975)]
+    return Contrast(value, *ends, low, high, mixture_p(centres, se, df), se, known, n, note)
 
 
 def conjunction(parts: Sequence[Contrast]) -> tuple[float, bool]:
@@ -290,27 +291,3 @@ def _training(terms: Sequence[Term]) -> tuple[float, float]:
     if total == 0:
         return 0.0, math.inf
     return math.sqrt(total), total**2 / sum(variance**2 / df for variance, df in variances)
-
-
-def _mixture_p(centres: Array, se: float, df: float) -> float:
-    """As `two_sided_p`, with each resample spread by the noise of training."""
-    from scipy.special import stdtr  # late: SciPy is slow to import
-
-    below = float(stdtr(df, -centres / se).sum())  # expected number of differences below 0
-    smaller = min(below, centres.size - below)
-    return min(1.0, 2 * (1 + smaller) / (1 + centres.size))
-
-
-def _mixture_quantile(centres: Array, se: float, df: float, share: float) -> float:
-    """The value below which that share of the mixture lies, by bisection."""
-    from scipy.special import stdtr, stdtrit
-
-    reach = se * abs(float(stdtrit(df, min(share, 1 - share))))
-    low, high = float(centres.min()) - reach, float(centres.max()) + reach
-    for _ in range(60):  # halves the bracket to rounding
-        middle = (low + high) / 2
-        if stdtr(df, (middle - centres) / se).mean() < share:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2

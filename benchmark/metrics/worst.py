@@ -187,13 +187,13 @@ def fill_missing_categories(
     r, gaps = check_categories(reference), np.asarray(missing, dtype=bool)
     farthest = farthest_category(r)
     filled = check_categories(np.where(gaps, farthest, np.asarray(estimate)))
-    share = np.bincount(r, minlength=CATEGORIES) / max(r.size, 1)
+    if not gaps.any() or (r == r[0]).all():  # one reference category: kappa is undefined anyway
+        return filled
+    share = np.bincount(r, minlength=CATEGORIES) / r.size
     price_of = DISTANCE @ share  # (5,) expected distance of each category from the reference
+    # every price is above 0, as the reference has two categories or more
     for _ in range(CATEGORIES * 10):  # converges in a few rounds; the bound is only for safety
-        expected = price_of[filled].sum()
-        if not gaps.any() or expected == 0:  # 0: one reference category, kappa is undefined
-            return filled
-        ratio = DISTANCE[r, filled].sum() / expected
+        ratio = DISTANCE[r, filled].sum() / price_of[filled].sum()
         best = np.argmax(DISTANCE[r] - ratio * price_of, axis=1)
         after = np.where(gaps, best, filled)
         gained = DISTANCE[r, after].sum() / price_of[after].sum() > ratio * (1 + 1e-12)

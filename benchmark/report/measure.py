@@ -6,6 +6,8 @@ that differences between methods are paired: a scan that is hard is hard for bot
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from benchmark.metrics import Replicates, paired_difference, replicate, seed_spread
@@ -33,6 +35,16 @@ def measure(cells: list[KeptCell], source: str, pattern: KeptCell) -> tuple[Meas
     filled : int
         Scans, over all seeds, without a usable prediction.
     """
+    # All finished cells of a board have its reference: with one of their own, boards, ranks and
+    # claims of several runs ask for the same, and it is computed once.
+    own = next((cell for cell in cells if cell.state == "finished"), pattern)
+    figures, filled = _measured(tuple(cells), source, own)
+    return dict(figures), filled
+
+
+@lru_cache(maxsize=128)  # some 0.8 MB each
+def _measured(cells: tuple[KeptCell, ...], source: str, pattern: KeptCell) -> tuple[Measured, int]:
+    """As `measure`, by the identity of the cells, which are never changed."""
     n = len(pattern.ids)
     scores = np.stack([_array(getattr(cell, source), (n, 3, 4)) for cell in cells])
     missing = ~np.isfinite(scores).all(axis=(2, 3))  # (s, n)
