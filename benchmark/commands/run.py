@@ -11,7 +11,9 @@ from benchmark.commands.options import cache, data, runs_folder, spacing
 
 @click.command()
 @click.option("--suite", required=True, help="Name (see: benchmark list suites) or a .yaml file.")
-@click.option("--scale", help="smoke, quick, full or paper.  [default: quick, with a GPU full]")
+@click.option(
+    "--scale", help="smoke, quick, night, full or paper.  [default: quick, with a GPU full]"
+)
 @click.option(
     "--methods",
     multiple=True,

@@ -13,7 +13,7 @@ from benchmark.errors import UserError
 from benchmark.methods import EXPECTATIONS, Method
 from benchmark.training.settings import Settings
 
-SCALES = ("smoke", "quick", "full", "paper")
+SCALES = ("smoke", "quick", "night", "full", "paper")
 """The tiers, from seconds on any machine to the paper's own size."""
 
 
