@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.methods import Method
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of plan.json and run.json."""
 
 _HARNESS = ("contract.py", "inference.py", "training", "calcium")
