@@ -26,7 +26,8 @@ from benchmark.runs.request import (
 )
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
 from benchmark.runs.start import refuse_seen, start_settings
-from benchmark.runs.store import KeptCell, Store, named, read_weights, write_text
+from benchmark.runs.store import KeptCell, Store, named, read_weights
+from benchmark.whole import write_text
 from benchmark.suites.load import load_suite
 from benchmark.training.settings import Settings
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from benchmark.errors import UserError
-from benchmark.runs.whole import write_text
+from benchmark.whole import write_text
 
 HEARTBEAT = 30.0
 """Seconds between two signs of life."""

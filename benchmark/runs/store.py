@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.manifest import MANIFEST, fault, to_disk, write_manifest
 from benchmark.methods import Method
-from benchmark.runs.manifest import MANIFEST, fault, to_disk, write_manifest
 from benchmark.runs.plan import FORMAT, CellPlan
-from benchmark.runs.whole import write_text
 
-__all__ = ["CHECKPOINT", "KeptCell", "Store", "named", "read_weights", "write_text"]
+__all__ = ["CHECKPOINT", "KeptCell", "Store", "named", "read_weights"]
 
 CHECKPOINT = "checkpoint.safetensors"
 PARTIAL, DRAFT, OLD = ".partial-", ".draft-", ".old-"
