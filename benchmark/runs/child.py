@@ -27,7 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from benchmark.runs.interrupt import SIGNALS
 from benchmark.runs.job import Job, Send, do
+from benchmark.training import stop
 
 OUTPUT_LIMIT = 200_000
 """Bytes of what a child printed that are kept, its last ones."""
@@ -143,13 +145,18 @@ def fork(job: Job, prepared) -> Child | None:
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
-    with warnings.catch_warnings():
-        # Python warns of threads; those here are the heartbeat and libraries' idle ones
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        os.close(read)
-        _live(job, lambda: prepared, write, output.fileno(), parent)
+    # a signal must not find the parent's handlers in the child, where they would unwind the run
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        with warnings.catch_warnings():
+            # Python warns of threads; those here are the heartbeat and libraries' idle ones
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            os.close(read)
+            _live(job, lambda: prepared, write, output.fileno(), parent)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     os.close(write)
     child = Child(pid, read, output)
     last = time.monotonic() + READY_SECONDS
@@ -260,8 +267,12 @@ def _sender(write: int) -> Send:
                 return
             last = time.monotonic()
         data = (json.dumps(message, default=_plain) + "\n").encode()
-        while data:
-            data = data[os.write(write, data) :]
+        try:
+            while data:
+                data = data[os.write(write, data) :]
+        except BrokenPipeError:
+            # the parent was killed: the signal of `_die_with` ends this process in order
+            return
 
     return send
 
@@ -290,14 +301,9 @@ def _heed_signals() -> None:
 
     A terminal sends Ctrl-C to parent and child alike; the parent alone decides.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        from benchmark.training import stop
-    except ImportError:
-        pass
-    else:
-        stop.install()
+    stop.install()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _try_threads(threads: int) -> None:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmark.training import stop
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -31,15 +33,26 @@ class Stopped(KeyboardInterrupt):
 
 
 class Interrupts:
-    """What a signal does while a suite runs: raise `Stopped`, or wait until it may."""
+    """What a signal does while a suite runs: raise `Stopped`, or wait until it may.
+
+    Attributes
+    ----------
+    asked : int
+        The signal that a training in this process was told of.
+    """
 
     def __init__(self) -> None:
         self._holding = False
         self._waiting: int | None = None
+        self.asked: int = signal.SIGINT
 
     def _receive(self, signum: int, frame: object) -> None:
         if self._holding:
             self._waiting = signum
+            return
+        if stop.ask(signum):
+            # a training in this process ends between two steps, with its checkpoint written
+            self.asked = signum
             return
         raise Stopped(signum)
 

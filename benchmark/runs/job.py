@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
 from benchmark.methods import Method
+from benchmark.runs.interrupt import Stopped
 from benchmark.runs.store import read_weights, write_arrays
 from benchmark.training.settings import Settings
 
@@ -78,9 +79,10 @@ def do(job: Job, prepared, send: Send) -> None:
     prepared
         The split on the training grid.
     send : callable
-        Gets lists that JSON can hold: ``["progress", stage, spent, loss, left]`` any number of
-        times, then one of ``["finished", {"ledger", "notes", "curve"}]``, ``["failed", {"reason",
-        "traceback", "peak", "again"}]``, ``["disk", errno, text, file]`` and ``["stopped"]``.
+        Gets lists that JSON can hold: ``["progress", stage, spent, loss, left]`` and
+        ``["said", line]`` any number of times, then one of ``["finished", {"ledger", "notes",
+        "curve"}]``, ``["failed", {"reason", "traceback", "peak", "again"}]``, ``["disk", errno,
+        text, file]`` and ``["stopped"]``.
         ``again`` says that the failure lay outside the network, so that its checkpoint is kept.
     """
     try:
@@ -92,6 +94,8 @@ def do(job: Job, prepared, send: Send) -> None:
             "curve": [list(point) for point in result.curve],
         }
         send(["finished", rest])
+    except Stopped:
+        raise
     except KeyboardInterrupt:
         send(["stopped"])
     except Exception as error:
@@ -126,7 +130,9 @@ def _run(job: Job, prepared, send: Send):
     if job.partial is not None:
         from benchmark.training.checkpoint import Resume
 
-        more["resume"] = Resume(job.partial, job.every_seconds)
+        more["resume"] = Resume(
+            job.partial, job.every_seconds, lambda line: send(["said", str(line)])
+        )
 
     def progress(stage: str, spent: float, loss: float, left: float) -> None:
         send(["progress", str(stage), float(spent), float(loss), float(left)])

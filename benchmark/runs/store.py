@@ -26,6 +26,8 @@ CHECKPOINT = "checkpoint.safetensors"
 PARTIAL, DRAFT, OLD = ".partial-", ".draft-", ".old-"
 """Beginnings of the names of folders that are no cells: an unfinished training, a cell that is
 being written, and one that is being replaced."""
+LOCKS = ".locks"
+"""Folder of the files that say who is at work on which cell."""
 PREDICTIONS = "predictions.npz"
 RUN = "run.json"
 WITHOUT_MANIFEST = 1
@@ -218,6 +220,14 @@ class Store:
             for path in self.cells.iterdir()
             if path.name.startswith((f"{DRAFT}{folder}", f"{OLD}{folder}"))
         )
+
+    def cell_of(self, leftover: Path) -> str:
+        """The cell that a folder of `leftovers` or a checkpoint's folder belongs to."""
+        name = leftover.name
+        for prefix in (DRAFT, OLD):
+            if name.startswith(prefix):
+                return name.removeprefix(prefix).rpartition("-")[0]
+        return name.removeprefix(PARTIAL)
 
     def write_finished(
         self, cell: CellPlan, result, log: str, ledger: dict, data_notes: tuple[str, ...] = ()
