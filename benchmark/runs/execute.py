@@ -115,6 +115,7 @@ def _execute(request: Request, display: Display, trainer, interrupts: Interrupts
     threads = request.threads or usable_cores()
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
     plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads, init)
+    plan = replace(plan, values=plan.values | {"asked": request.asked()})
     store = Store(request.out)
     require_bases(plan, store)
     store.check_writable()
@@ -122,8 +123,7 @@ def _execute(request: Request, display: Display, trainer, interrupts: Interrupts
     waiting = [cell for cell in plan.cells if not _is_there(store, cell)]
     for line in describe_plan(plan, waiting, store, folder):
         display.say(line)
-    plan_text = json.dumps(plan.values | {"asked": request.asked()}, indent=1) + "\n"
-    write_text(folder / "plan.json", plan_text)
+    write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
     if waiting:
         try:
             sweep(store, display)
