@@ -63,7 +63,8 @@ def mixture_quantile(centres: Array, se: float, df: float, share: float) -> floa
         if excess == 0:
             return at
         low, high = (low, at) if excess > 0 else (at, high)
-        density = float(((1 + deviates**2 / df) ** (-(df + 1) / 2)).mean()) * height / se
+        with np.errstate(over="ignore"):  # so far off that the density there is 0
+            density = float(((1 + deviates**2 / df) ** (-(df + 1) / 2)).mean()) * height / se
         step = -excess / density if density > 0 else math.inf
         newton = low < at + step < high and abs(step) < before_last / 2
         if not newton:

@@ -66,6 +66,8 @@ def _measured(cells: tuple[KeptCell, ...], source: str, pattern: KeptCell) -> tu
         reference_volume=reference_volume,
         candidate_volume=candidate_volume,
     )
+    for figure in figures.values():  # shared by all who ask again
+        figure.by_seed.flags.writeable = figure.resampled.flags.writeable = False
     return figures, int(missing.sum())
 
 
