@@ -26,11 +26,16 @@ def mixture_p(centres: Array, se: float, df: float) -> float:
     se, df : float
         Standard error of the training part, above 0, and its degrees of freedom.
     """
-    from scipy.special import stdtr  # late: SciPy is slow to import
-
-    below = float(stdtr(df, -centres / se).sum())  # expected number of differences below 0
+    below = mixture_share(centres, se, df) * centres.size  # expected number below 0
     smaller = min(below, centres.size - below)
     return min(1.0, 2 * (1 + smaller) / (1 + centres.size))
+
+
+def mixture_share(centres: Array, se: float, df: float, value: float = 0.0) -> float:
+    """Share of the mixture below a value; parameters as for `mixture_p`."""
+    from scipy.special import stdtr  # late: SciPy is slow to import
+
+    return float(stdtr(df, (value - centres) / se).mean())
 
 
 def mixture_quantile(centres: Array, se: float, df: float, share: float) -> float:

@@ -31,7 +31,7 @@ _LATEX = {
 
 EXPLANATION = (
     "95 % intervals over {n} test scans below each figure. Bold: best; ~: not told apart from the "
-    "best (the paired interval of the difference holds 0)."
+    "best (the paired interval of the difference, trainings counted, holds 0)."
 )
 
 

@@ -6,7 +6,6 @@ import pingouin
 import pytest
 
 from benchmark.metrics.agreement import icc
-from benchmark.metrics.bootstrap import resample_weights
 from benchmark.metrics.columns import _constant, weighted_icc, weighted_mae, weighted_pearson
 
 
