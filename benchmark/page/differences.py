@@ -124,14 +124,14 @@ def forest_data(found: Sequence[Panel]) -> list[dict]:
     """Panels as plain values for the plot."""
     return [
         {
-            "name": _name(panel.column),
+            "name": column_name(panel.column),
             "best": panel.best,
             "rows": [
                 {
                     "label": row.label,
                     "trained": row.trained,
                     "value": plain(row.contrast.value),
-                    **_intervals(row.contrast),
+                    **intervals(row.contrast),
                     "verdict": row.verdict,
                 }
                 for row in panel.rows
@@ -150,14 +150,14 @@ def ablation_data(board: Board) -> list[dict]:
                 "label": f"{one.title} ({one.source})",
                 "trained": True,
                 "value": plain(one.differences[column].value),
-                **_intervals(one.differences[column]),
+                **intervals(one.differences[column]),
                 "verdict": one.found if column == one.judged else "",
             }
             for one in board.ablations
             if column in one.differences
         ]
         if rows:
-            found.append({"name": _name(column), "best": "its base", "rows": rows})
+            found.append({"name": column_name(column), "best": "its base", "rows": rows})
     return found
 
 
@@ -168,7 +168,7 @@ def plain(value: float | None, digits: int = 5) -> float | None:
     return float(f"{value:.{digits}g}")
 
 
-def _intervals(gap: Contrast) -> dict:
+def intervals(gap: Contrast) -> dict:
     """Over scans alone, and over scans and trainings where the noise of training is known."""
     both = _pair(gap.low, gap.high) if gap.known else None
     return {"patients": _pair(gap.patients_low, gap.patients_high), "both": both}
@@ -178,7 +178,8 @@ def _pair(low: float, high: float) -> list[float] | None:
     return [plain(low), plain(high)] if math.isfinite(low) and math.isfinite(high) else None
 
 
-def _name(column: Column) -> str:
+def column_name(column: Column) -> str:
+    """``F1 whole``, ``mean ICC``."""
     from benchmark.report.terminal import heading
 
     return "mean ICC" if column == ("ICC", "mean") else heading(column)

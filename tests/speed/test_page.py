@@ -7,8 +7,9 @@ import pytest
 from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.metrics.bootstrap import resample_weights
-from benchmark.page import render as rendering
+from benchmark.page import file
 from benchmark.page.content import make_content
+from benchmark.page.render import render
 from benchmark.report import measure
 
 METHODS = (
@@ -33,9 +34,9 @@ def test_a_page_of_19_methods_257_scans_and_3_seeds(benchmark, write_run):
 
     def afresh():
         measure._measured.cache_clear()
-        rendering._packed_plotly.cache_clear()
+        file._packed_plotly.cache_clear()
         resample_weights.cache_clear()
-        return rendering.render(make_content([run], no_scans))
+        return render(make_content([run], no_scans))
 
     seconds = []
 

@@ -73,7 +73,7 @@ function forest(panels, picked, width) {
   };
   bars("both", 1.5, ink);
   bars("patients", 5, mask);
-  const decided = (row) => ["told apart", "lower", "higher"].includes(row.verdict) ||
+  const decided = (row) => ["told apart", "lower", "higher", "lower in B", "higher in B"].includes(row.verdict) ||
     (row.verdict === "" && row.both && row.both[0] * row.both[1] > 0);
   const symbol = (row) => decided(row) ? "diamond" : row.verdict === "these trained networks only" ? "diamond-open-dot" : "diamond-open";
   traces.push({ x: rows.map((r) => r.value), y: places, mode: "markers",
