@@ -18,6 +18,12 @@ import click
     show_default=True,
 )
 @click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the comparison as a page too: one file that opens without a network.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("results/runs"),
@@ -25,7 +31,7 @@ import click
     metavar="FOLDER",
     help="Where runs are kept.",
 )
-def compare(run_a: str, run_b: str, form: str, out: Path) -> None:
+def compare(run_a: str, run_b: str, form: str, html: Path | None, out: Path) -> None:
     """Compare two finished runs: first what differs in configuration, then the figures.
 
     RUN_A and RUN_B are runs' folders, their names, or suites (then their newest runs), of two
@@ -36,6 +42,12 @@ def compare(run_a: str, run_b: str, form: str, out: Path) -> None:
     from benchmark.runs.finished import find_run
 
     found = compare_runs(find_run(run_a, out), find_run(run_b, out))
+    if html is not None:
+        from benchmark.page.compare_page import render_comparison
+        from benchmark.runs.store import write_text
+
+        write_text(html, render_comparison(found))
+        click.echo(f"written: {html}", err=True)  # what is printed may be read by a program
     if form == "terminal":
         from benchmark.report.consoles import make_console
 

@@ -123,22 +123,24 @@ def bland_altman(
 
 def bias_and_limits(difference: Array, weights: Array) -> Array:
     """Bias, lower limit, upper limit and share inside, (4, B), of differences (n,)."""
-    n = difference.size
-    bias = weights @ difference / n  # (B,)
-    spread = np.sqrt(_variance(difference, weights, bias))
-    lower, upper = bias - DEVIATE * spread, bias + DEVIATE * spread
-    inside = (difference >= lower[:, None]) & (difference <= upper[:, None])  # (B, n)
-    # A resample of one and the same scan: rounding must not put its points outside.
-    share = np.where(spread > 0, (weights * inside).sum(axis=1) / n, 1.0)
-    return np.stack([bias, lower, upper, share])
-
-
-def _variance(difference: Array, weights: Array, bias: Array) -> Array:
-    """Weighted variance with divisor n - 1, (B,): by squares of centred values, never negative."""
-    centre = difference.mean()
+    n, centre = difference.size, difference.mean()
     centred = difference - centre
-    square = weights @ centred**2 - difference.size * (bias - centre) ** 2
-    return np.maximum(square, 0.0) / (difference.size - 1)
+    sums = weights @ np.stack([centred, centred**2], axis=1)  # (B, 2)
+    shift = sums[:, 0] / n
+    # weighted variance with divisor n - 1, never negative
+    variance = np.maximum(sums[:, 1] - n * shift**2, 0.0) / (n - 1)
+    bias, spread = centre + shift, np.sqrt(variance)  # (B,)
+    lower, upper = bias - DEVIATE * spread, bias + DEVIATE * spread
+    # most scans lie inside, or outside, in every resample: only the others are compared in each
+    always = (difference >= lower.max()) & (difference <= upper.min())
+    ever = (difference >= lower.min()) & (difference <= upper.max())
+    some = np.flatnonzero(ever & ~always)
+    own = difference[some]
+    inside = (own >= lower[:, None]) & (own <= upper[:, None])  # (B, some)
+    count = weights @ always.astype(np.float64) + (weights[:, some] * inside).sum(axis=1)
+    # A resample of one and the same scan: rounding must not put its points outside.
+    share = np.where(spread > 0, count / n, 1.0)
+    return np.stack([bias, lower, upper, share])
 
 
 def _normal_ends(values: Array, n: int) -> list[tuple[float, float, str]]:

@@ -35,13 +35,20 @@ def _constant(columns: Array, weights: Array | None) -> NDArray[np.bool_]:
     """Say which columns hold one single value in which resample, exactly."""
     if weights is None:
         return (columns == columns[:1]).all(axis=0)[None]
-    # The variance of dense ranks is a difference of whole numbers: exact in floating point, where
-    # the variance of the values themselves would leave rounding dust instead of zero.
-    ranks = np.stack(
-        [np.unique(column, return_inverse=True)[1] for column in columns.T], axis=1
-    ).astype(np.float64)  # (n, k)
-    total = weights.sum(axis=1, keepdims=True)  # (B, 1)
-    return (weights @ ranks**2) * total == (weights @ ranks) ** 2
+    found = np.zeros((len(weights), columns.shape[1]), dtype=bool)
+    drawn = np.count_nonzero(weights, axis=1)  # (B,) unlike scans in each resample
+    least = drawn.min(initial=len(columns))
+    for j, column in enumerate(columns.T):
+        _, rank, ties = np.unique(column, return_inverse=True, return_counts=True)
+        # a resample of more unlike scans than share any one value cannot be constant
+        if ties.max() < least:
+            continue
+        few = np.flatnonzero(drawn <= ties.max())
+        # The variance of dense ranks is a difference of whole numbers: exact in floating point,
+        # where that of the values themselves would leave rounding dust instead of zero.
+        own, ranks = weights[few], rank.astype(np.float64)
+        found[few, j] = (own @ ranks**2) * own.sum(axis=1) == (own @ ranks) ** 2
+    return found
 
 
 def column_moments(reference: Array, estimate: Array, weights: Array | None = None) -> Moments:

@@ -16,6 +16,8 @@ all differences the same              share inside is 1 (see `bland_altman`)
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -68,7 +70,11 @@ def agreement_figures(
 
 
 def inside_figures(
-    reference: ArrayLike, estimate: ArrayLike, resamples: int = RESAMPLES, seed: int = SEED
+    reference: ArrayLike,
+    estimate: ArrayLike,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    targets: Collection[str] = TARGETS,
 ) -> dict[Key, Replicates]:
     """Share of scans whose difference lies within bias +- 1.96 SD, as in `bland_altman`.
 
@@ -77,6 +83,10 @@ def inside_figures(
     reference : array_like, shape (n, 3, 4)
     estimate : array_like, shape (s, n, 3, 4)
         Scores of s seeds; NaN takes the worst value.
+    resamples, seed : int
+        Of the bootstrap.
+    targets : collection of str
+        Of which figures are wanted, as each costs as much as an ICC.
 
     Returns
     -------
@@ -87,10 +97,12 @@ def inside_figures(
     n, drawn = len(truth), (resamples, seed)
     weights, ones = resample_weights(n, resamples, seed), np.ones((1, n))
     filled = [fill_missing(truth, one, "MAE") for one in e]
-    by_seed = np.empty((len(e), truth.shape[1]))
+    by_seed = np.zeros((len(e), truth.shape[1]))
     resampled = np.zeros((resamples, truth.shape[1]))
     for place, one in enumerate(filled):
         for j, difference in enumerate((one.values - truth).T):
+            if TARGETS[j % len(TARGETS)] not in targets:
+                continue
             same = n < MIN_SCANS or (difference == difference[0]).all()
             scaled = difference / (np.abs(difference).max() or 1.0)
             by_seed[place, j] = 1.0 if same else bias_and_limits(scaled, ones)[3, 0]
@@ -98,7 +110,8 @@ def inside_figures(
     if n < MIN_SCANS:
         by_seed[:] = np.nan
     note = missing_note(int((~np.isfinite(e)).any(axis=(0, 2)).sum()))
-    return _named(INSIDE, by_seed, resampled / len(e), n, drawn, note, TOO_FEW)
+    found = _named(INSIDE, by_seed, resampled / len(e), n, drawn, note, TOO_FEW)
+    return {key: figure for key, figure in found.items() if key[1] in targets}
 
 
 def _flat(reference: ArrayLike, *scores: ArrayLike) -> tuple[Array, ...]:

@@ -62,9 +62,11 @@ def weighted_kappa(
         weights = np.ones((1, reference.size))
     identity = np.eye(CATEGORIES)
     n = weights.sum(axis=1)
-    in_reference = weights @ identity[reference]  # (B, 5)
-    in_estimate = weights @ identity[estimate]  # (B, 5)
-    observed = weights @ DISTANCE[reference, estimate] * n
+    # one product, (B, n) @ (n, 11): the weights are large and read once
+    columns = [identity[reference], identity[estimate], DISTANCE[reference, estimate][:, None]]
+    sums = weights @ np.concatenate(columns, axis=1)
+    in_reference, in_estimate = sums[:, :CATEGORIES], sums[:, CATEGORIES:-1]  # each (B, 5)
+    observed = sums[:, -1] * n
     expected = ((in_reference @ DISTANCE) * in_estimate).sum(axis=1)
     undefined = (in_reference.max(axis=1, initial=0) == n) | (n < MIN_SCANS)
     with np.errstate(divide="ignore", invalid="ignore"):

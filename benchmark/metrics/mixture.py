@@ -26,11 +26,16 @@ def mixture_p(centres: Array, se: float, df: float) -> float:
     se, df : float
         Standard error of the training part, above 0, and its degrees of freedom.
     """
-    from scipy.special import stdtr  # late: SciPy is slow to import
-
-    below = float(stdtr(df, -centres / se).sum())  # expected number of differences below 0
+    below = mixture_share(centres, se, df) * centres.size  # expected number below 0
     smaller = min(below, centres.size - below)
     return min(1.0, 2 * (1 + smaller) / (1 + centres.size))
+
+
+def mixture_share(centres: Array, se: float, df: float, value: float = 0.0) -> float:
+    """Share of the mixture below a value; parameters as for `mixture_p`."""
+    from scipy.special import stdtr  # late: SciPy is slow to import
+
+    return float(stdtr(df, (value - centres) / se).mean())
 
 
 def mixture_quantile(centres: Array, se: float, df: float, share: float) -> float:
@@ -63,7 +68,8 @@ def mixture_quantile(centres: Array, se: float, df: float, share: float) -> floa
         if excess == 0:
             return at
         low, high = (low, at) if excess > 0 else (at, high)
-        density = float(((1 + deviates**2 / df) ** (-(df + 1) / 2)).mean()) * height / se
+        with np.errstate(over="ignore"):  # so far off that the density there is 0
+            density = float(((1 + deviates**2 / df) ** (-(df + 1) / 2)).mean()) * height / se
         step = -excess / density if density > 0 else math.inf
         newton = low < at + step < high and abs(step) < before_last / 2
         if not newton:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from .bootstrap import percentile_interval
 from .estimate import join_notes
-from .mixture import mixture_p, mixture_quantile
+from .mixture import mixture_p, mixture_quantile, mixture_share
 from .paired import holm, two_sided_p
 from .replicates import Replicates
 
@@ -185,6 +185,29 @@ def contrast(terms: Sequence[Term], offset: float = 0.0) -> Contrast:
     centres = resampled[np.isfinite(resampled)]
     ends = [mixture_quantile(centres, se, df, tail) for tail in (0.025, 0.975)]
     return Contrast(value, *ends, low, high, mixture_p(centres, se, df), se, known, n, note)
+
+
+def holds_zero(terms: Sequence[Term]) -> bool:
+    """Whether the 95 % interval of `contrast` holds 0, without finding its ends.
+
+    Where the noise of training is not known, the interval over patients alone. False where there
+    is no interval.
+
+    Parameters
+    ----------
+    terms
+        See `contrast`.
+    """
+    _check_alike([figure for _, figure, _ in terms])
+    resampled = sum(weight * figure.resampled for weight, figure, _ in terms)
+    se, df = _training(terms)
+    if math.isnan(se) or se == 0:
+        low, high, _ = percentile_interval(resampled)
+        return low <= 0 <= high
+    centres = resampled[np.isfinite(resampled)]
+    if 2 * centres.size < resampled.size:
+        return False
+    return 0.025 <= mixture_share(centres, se, df) <= 0.975
 
 
 def conjunction(parts: Sequence[Contrast]) -> tuple[float, bool]:

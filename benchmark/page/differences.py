@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.metrics import holm
-from benchmark.metrics.verdict import Contrast, SeedNoise, contrast, pooled_noise
+from benchmark.metrics.verdict import Contrast, SeedNoise, contrast
 from benchmark.page.lines import PageLine
 from benchmark.report.ablations import COMPARED
 from benchmark.report.board import LOWER_IS_BETTER, Board, Column
+from benchmark.report.noise import UNKNOWN, lends, pool
 
 LEVEL = 0.05
 APART, THESE_ONLY, NOT_APART, UNDEFINED = (
@@ -92,10 +93,11 @@ def _panel(lines: Sequence[PageLine], column: Column) -> Panel | None:
         return None
     sign = -1 if column[0] in LOWER_IS_BETTER else 1
     best = max(ranked, key=lambda line: sign * line.measured[column].value)
-    noise = {source: _noise(own, source, column) for source in ("mask", "head")}
+    pooled = pool((line.source, line.measured) for line in own if lends(line.method, line.cells))
+    noise = {source: pooled.get((source, column), UNKNOWN) for source in ("mask", "head")}
 
     def term(weight: float, line: PageLine) -> tuple:
-        return weight, line.measured[column], noise[line.source] if line.trains else None
+        return weight, line.measured[column], noise[line.source] if line.varies else None
 
     others = [line for line in own if line is not best]
     gaps = [contrast([term(1, line), term(-1, best)]) for line in others]
@@ -106,16 +108,6 @@ def _panel(lines: Sequence[PageLine], column: Column) -> Panel | None:
     ]
     rows.sort(key=lambda row: np.nan_to_num(-sign * row.contrast.value, nan=np.inf))
     return Panel(column, best.label, tuple(rows), noise[best.source])
-
-
-def _noise(lines: Sequence[PageLine], source: str, column: Column) -> SeedNoise:
-    return pooled_noise(
-        line.measured[column]
-        for line in lines
-        if line.source == source
-        and line.trains
-        and all(cell.state == "finished" for cell in line.cells)
-    )
 
 
 def _verdict(gap: Contrast, p: float) -> str:
@@ -132,17 +124,14 @@ def forest_data(found: Sequence[Panel]) -> list[dict]:
     """Panels as plain values for the plot."""
     return [
         {
-            "name": _name(panel.column),
+            "name": column_name(panel.column),
             "best": panel.best,
             "rows": [
                 {
                     "label": row.label,
                     "trained": row.trained,
                     "value": plain(row.contrast.value),
-                    "patients": _pair(row.contrast.patients_low, row.contrast.patients_high),
-                    "both": _pair(row.contrast.low, row.contrast.high)
-                    if row.contrast.known
-                    else None,
+                    **intervals(row.contrast),
                     "verdict": row.verdict,
                 }
                 for row in panel.rows
@@ -161,15 +150,14 @@ def ablation_data(board: Board) -> list[dict]:
                 "label": f"{one.title} ({one.source})",
                 "trained": True,
                 "value": plain(one.differences[column].value),
-                "patients": _pair(one.differences[column].low, one.differences[column].high),
-                "both": None,
+                **intervals(one.differences[column]),
                 "verdict": one.found if column == one.judged else "",
             }
             for one in board.ablations
             if column in one.differences
         ]
         if rows:
-            found.append({"name": _name(column), "best": "its base", "rows": rows})
+            found.append({"name": column_name(column), "best": "its base", "rows": rows})
     return found
 
 
@@ -180,11 +168,18 @@ def plain(value: float | None, digits: int = 5) -> float | None:
     return float(f"{value:.{digits}g}")
 
 
+def intervals(gap: Contrast) -> dict:
+    """Over scans alone, and over scans and trainings where the noise of training is known."""
+    both = _pair(gap.low, gap.high) if gap.known else None
+    return {"patients": _pair(gap.patients_low, gap.patients_high), "both": both}
+
+
 def _pair(low: float, high: float) -> list[float] | None:
     return [plain(low), plain(high)] if math.isfinite(low) and math.isfinite(high) else None
 
 
-def _name(column: Column) -> str:
+def column_name(column: Column) -> str:
+    """``F1 whole``, ``mean ICC``."""
     from benchmark.report.terminal import heading
 
     return "mean ICC" if column == ("ICC", "mean") else heading(column)

@@ -44,9 +44,9 @@ class PageLine:
         return f"{self.title} ({self.source})"
 
     @property
-    def trains(self) -> bool:
-        """Whether another seed makes another network of it."""
-        return self.method["trained"] and self.method.get("retrain", True)
+    def varies(self) -> bool:
+        """Whether another seed makes another network of it, its own or its base's."""
+        return self.method["trained"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,24 @@ _LATEX = {
     "–": "--",
     "−": "$-$",
     "★": r"$\star$",
+    "≈": r"$\approx$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+    "µ": r"$\mu$",
+    "λ": r"$\lambda$",
+    "ω": r"$\omega$",
+    "²": "$^2$",
+    "³": "$^3$",
+    "…": r"\dots{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 
 EXPLANATION = (
     "95 % intervals over {n} test scans below each figure. Bold: best; ~: not told apart from the "
-    "best (the paired interval of the difference holds 0)."
+    "best (the paired interval of the difference, trainings counted, holds 0)."
 )
 
 
@@ -53,14 +66,15 @@ def _scans(board: Board) -> int:
 def as_latex(board: Board) -> str:
     """The main table for the package booktabs, with caption and label.
 
-    The text compiles as it is with ``\\usepackage{booktabs}``; every text of the run is escaped.
+    The text compiles as it is with ``\\usepackage{booktabs}``; every text of the run is escaped. It
+    is about 17 cm wide, for both columns of a page.
     """
     columns = _columns(board)
     lines = [
-        "% needs \\usepackage{booktabs}",
+        "% needs \\usepackage{booktabs}; 17 cm wide",
         "\\begin{table*}",
         "\\centering",
-        "\\small",
+        "\\small\\setlength{\\tabcolsep}{4pt}",
         f"\\caption{{{escape(board.title)}. {escape(EXPLANATION.format(n=_scans(board)))} "
         f"{escape(_facts(board))}.}}",
         f"\\label{{tab:{''.join(c for c in board.suite if c.isalnum() or c == '-')}}}",
@@ -71,9 +85,12 @@ def as_latex(board: Board) -> str:
     ]
     for row in table_rows(board):
         title = escape(row.title)
+        if len(row.title) > 22:
+            title = f"\\parbox[t]{{3.4cm}}{{\\raggedright {title}}}"
         if not row.cells:
             text = escape(row.remark)
-            lines.append(f"{title} & \\multicolumn{{{len(columns) + 1}}}{{l}}{{{text}}} \\\\")
+            width = f"{{{len(columns) + 1}}}{{p{{0.6\\textwidth}}}}"  # a long reason is wrapped
+            lines.append(f"{title} & \\multicolumn{width}{{\\raggedright {text}}} \\\\")
             continue
         cells = [row.cells[place] for place, _ in columns]
         lines.append(" & ".join([title, row.source, *map(_latex_cell, cells)]) + r" \\")
@@ -92,8 +109,15 @@ def _latex_cell(cell: Cell) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX prints it."""
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    """Text as LaTeX prints it; a letter that pdfLaTeX cannot print becomes ``?``, not an error."""
+    return "".join(_LATEX.get(letter) or _printable(letter) for letter in " ".join(text.split()))
+
+
+def _printable(letter: str) -> str:
+    if letter.isascii() or ("À" <= letter <= "ÿ" and letter not in "ÐðÞþ÷"):
+        return letter if letter.isprintable() else "?"
+    plain = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+    return plain if plain.isalnum() else "?"
 
 
 def draw_table(board: Board) -> Figure:

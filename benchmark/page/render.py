@@ -1,31 +1,13 @@
-"""The page as one HTML file: nothing is asked of a network, and no text of a run is run.
-
-Plotly.js draws: it is kept by many, shows values under the pointer, zooms and saves pictures
-without a line of ours, and its Python package brings the library as a file, with nothing to build
-when a page is made. (Vega-Lite is smaller, but the package that brings it has to bundle it first,
-which takes longer than all the rest of the page.) The whole library has 5 MB; packed it is a third
-of that, and the browser unpacks it. A content security policy in the page forbids every request,
-and every script but the two that this module puts in, known by their hashes.
-"""
+"""The page of finished runs: what its templates need, from the runs' content."""
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
 import math
-from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
-
-from benchmark import __version__
-from benchmark.errors import UserError
 from benchmark.page.agreement import categories, limits_table
 from benchmark.page.content import Content, RunPart
 from benchmark.page.differences import Panel
+from benchmark.page.file import pack, page_file
 from benchmark.page.tables import GROUPS, MARKS, heads, table_rows
 from benchmark.report import ablations
 from benchmark.report.board import number
@@ -34,8 +16,6 @@ from benchmark.report.terminal import deviations
 
 MOST_SCANS_TABLE = 3_000_000
 """Bytes that a packed table of scans may have; a larger one is named, not embedded."""
-
-SCRIPTS = ("page.js", "tables.js", "plots.js", "gallery.js")
 
 
 def render(content: Content) -> str:
@@ -50,8 +30,7 @@ def render(content: Content) -> str:
     str
         A whole HTML document.
     """
-    library, script = plotly(), _script()
-    views, packed = {}, {"plotly": _packed_plotly()}
+    views, packed = {}, {}
     for part in content.parts:
         view = _view(part)
         table = pack(part.scans)
@@ -59,16 +38,12 @@ def render(content: Content) -> str:
             view["embedded"] = True
             packed[f"{part.run.key}-csv"] = table
         views[part.run.key] = view
-    template = _environment().get_template("page.html.j2")
-    return template.render(
+    return page_file(
+        "page.html.j2",
+        {key: view["data"] for key, view in views.items()},
+        packed,
         content=content,
         views=views,
-        data=htmlsafe_json_dumps({key: view["data"] for key, view in views.items()}, dumps=_dumps),
-        packed=packed,
-        policy=policy(library, script),
-        style=Markup(_text("page.css")),
-        script=Markup(script),
-        version=__version__,
         groups=GROUPS,
         marks=MARKS,
         categories=categories(),
@@ -77,71 +52,6 @@ def render(content: Content) -> str:
         claims=_claims(content.shared.claims),
         ranks=_ranks(content.shared.ranks),
     )
-
-
-def policy(*scripts: str) -> str:
-    """A content security policy: these scripts alone, pictures in the file, no request at all."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-        for text in scripts
-    )
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def pack(text: str) -> str:
-    """Text as gzip in base64; the same text gives the same bytes."""
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
-
-
-@cache
-def plotly() -> str:
-    """Plotly.js, from its Python package.
-
-    Raises
-    ------
-    UserError
-        If the package is not installed.
-    """
-    try:
-        place = files("plotly") / "package_data" / "plotly.min.js"
-        return place.read_text(encoding="utf-8")
-    except (ModuleNotFoundError, FileNotFoundError):
-        raise UserError("the page needs plotly; run: pip install plotly") from None
-
-
-@cache
-def _packed_plotly() -> str:
-    return pack(plotly())
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("benchmark.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@cache
-def _text(name: str) -> str:
-    return (files("benchmark.page") / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _script() -> str:
-    return '"use strict";\n' + "\n".join(_text(name) for name in SCRIPTS)
-
-
-def _dumps(value: object, **_) -> str:
-    import json
-
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def _view(part: RunPart) -> dict:
@@ -202,15 +112,15 @@ def panel_view(panel: Panel, name: str) -> dict:
         if math.isnan(found.value):
             rows.append((row.label, "undefined", "", "", "", "", found.note or row.verdict))
             continue
-        both = _bounds(found.low, found.high) if found.known else ""
+        both = bounds_text(found.low, found.high) if found.known else ""
         detectable = number(found.detectable) if math.isfinite(found.detectable) else ""
         rows.append(
             (
                 row.label,
                 f"{found.value:+.3f}",
-                _bounds(found.patients_low, found.patients_high),
+                bounds_text(found.patients_low, found.patients_high),
                 both,
-                _p(row.p),
+                ablations.p_text(row.p),
                 detectable,
                 row.verdict,
             )
@@ -218,14 +128,9 @@ def panel_view(panel: Panel, name: str) -> dict:
     return {"caption": f"{name}: difference to {panel.best} ({spread})", "rows": rows}
 
 
-def _bounds(low: float, high: float) -> str:
+def bounds_text(low: float, high: float) -> str:
+    """``-0.010 to +0.030``, or nothing."""
     return f"{low:+.3f} to {high:+.3f}" if math.isfinite(low) and math.isfinite(high) else ""
-
-
-def _p(value: float) -> str:
-    if not math.isfinite(value):
-        return ""
-    return "<.001" if value < 5e-4 else number(value)
 
 
 def failures(part: RunPart) -> list[str]:

@@ -1,14 +1,21 @@
-"""Ablations beside their bases: paired differences, judged, and the noise of seeds beside them."""
+"""Ablations beside their bases: paired differences, judged as claims are."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-import numpy as np
-
-from benchmark.metrics import holm, paired_difference, seed_spread
-from benchmark.report.board import Ablation, Column, Figure, interval, number
+from benchmark.metrics.verdict import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    Contrast,
+    contrast,
+    decide,
+)
+from benchmark.report.board import Ablation, Column, interval, number
 from benchmark.report.measure import Measured
+from benchmark.report.noise import UNKNOWN, Noise
 
 COMPARED: tuple[Column, ...] = (
     ("F1", "whole"),
@@ -21,16 +28,16 @@ COMPARED: tuple[Column, ...] = (
 JUDGED: dict[str, Column] = {"mask": ("F1", "whole"), "head": ("ICC", "mean")}
 """The figure an ablation is judged by: one for each source, chosen before anything ran."""
 
-LEVEL = 0.05
+WORDS = {SUPPORTED: "higher", CONTRADICTED: "lower", UNDECIDED: UNDECIDED}
 
 
-def seed_noise(
+def compare_to_bases(
     methods: list[dict],
     sources: list[list[str]],
     measured: list[list[Measured]],
-    seeds: int,
-) -> dict[tuple[str, Column], float]:
-    """How far a network's mean over seeds lies from its mean over as many other seeds.
+    noise: Noise,
+) -> tuple[Ablation, ...]:
+    """Every ablation whose base is on the board, source by source.
 
     Parameters
     ----------
@@ -40,44 +47,9 @@ def seed_noise(
         "mask" or "head" of each row's lines.
     measured : list of list of Measured
         Figures of each row's lines.
-    seeds : int
-        Number of seeds that each figure is a mean over.
-
-    Returns
-    -------
-    dict
-        By source and judged column, 1.96 * sqrt(2 / seeds) * SD over seeds, the SD pooled over all
-        trained rows (root of the mean variance); empty with one seed.
-    """
-    variances: dict[tuple[str, Column], list[float]] = {}
-    for method, names, lines in zip(methods, sources, measured, strict=True):
-        if not method["trained"] or not method.get("retrain", True):
-            continue
-        for source, line in zip(names, lines, strict=True):
-            column = JUDGED[source]
-            if column in line:
-                sd = seed_spread({column: line[column]})[column]
-                if math.isfinite(sd):
-                    variances.setdefault((source, column), []).append(sd**2)
-    return {
-        key: 1.96 * math.sqrt(2 / seeds * float(np.mean(own))) for key, own in variances.items()
-    }
-
-
-def compare_to_bases(
-    methods: list[dict],
-    sources: list[list[str]],
-    measured: list[list[Measured]],
-    noise: dict[tuple[str, Column], float],
-) -> tuple[Ablation, ...]:
-    """Every ablation whose base is on the board, source by source.
-
-    Parameters
-    ----------
-    methods, sources, measured
-        See :func:`seed_noise`.
     noise : dict
-        What :func:`seed_noise` gave.
+        Of training, from `benchmark.report.noise.pool`. An ablation that is tested with its base's
+        weights counts as a training of its own: to the safe side.
     """
     by_name = {
         method["name"]: (method, dict(zip(names, lines, strict=True)))
@@ -89,49 +61,53 @@ def compare_to_bases(
             continue
         base, base_lines = by_name[method["base"]]
         for source in (s for s in lines if s in base_lines):
-            found.append(_compare(method, base, source, lines[source], base_lines[source]))
-    adjusted = holm([p for _, p in found])
+            found.append(_compare((method, base), source, lines[source], base_lines[source], noise))
+    # all ablations of a board are one family
+    decisions = decide([[one.differences[one.judged]] for one in found])
     return tuple(
-        _judge(ablation, float(p), noise) for (ablation, _), p in zip(found, adjusted, strict=True)
+        replace(
+            one,
+            found=WORDS[decision.verdict],
+            p=decision.p,
+            these_networks=_these_networks(one) if decision.verdict == UNDECIDED else "",
+        )
+        for one, decision in zip(found, decisions, strict=True)
     )
 
 
 def _compare(
-    method: dict, base: dict, source: str, own: Measured, other: Measured
-) -> tuple[Ablation, float]:
-    judged = JUDGED[source]
-    differences, p = {}, math.nan
-    for column in COMPARED:
-        if column not in own or column not in other:
-            continue
-        gap = paired_difference(own[column], other[column])
-        differences[column] = Figure(gap.difference, gap.low, gap.high, gap.n, gap.note)
-        if column == judged:
-            p = gap.p
-    ablation = Ablation(
+    pair: tuple[dict, dict], source: str, own: Measured, other: Measured, noise: Noise
+) -> Ablation:
+    """An ablation beside its base, before it is judged."""
+
+    def term(weight: float, method: dict, line: Measured, column: Column) -> tuple:
+        known = noise.get((source, column), UNKNOWN) if method["trained"] else None
+        return weight, line[column], known
+
+    method, base = pair
+    return Ablation(
         title=method["title"],
         base=base["title"],
         change=method.get("change") or "",
         source=source,
-        differences=differences,
-        judged=judged,
+        differences={
+            column: contrast([term(1, method, own, column), term(-1, base, other, column)])
+            for column in COMPARED
+            if column in own and column in other
+        },
+        judged=JUDGED[source],
         expect=method.get("expect") or "",
-        found="undecided",
+        found=UNDECIDED,
         p=math.nan,
     )
-    return ablation, p
 
 
-def _judge(ablation: Ablation, p: float, noise: dict[tuple[str, Column], float]) -> Ablation:
-    gap = ablation.differences.get(ablation.judged)
-    value = gap.value if gap is not None else math.nan
-    found = "undecided"
-    if math.isfinite(p) and p < LEVEL and value:
-        found = "higher" if value > 0 else "lower"
-    floor = noise.get((ablation.source, ablation.judged))
-    within = None if floor is None or not math.isfinite(value) else abs(value) <= floor
-    values = {**ablation.__dict__, "found": found, "p": p, "within_noise": within}
-    return Ablation(**values)
+def _these_networks(one: Ablation) -> str:
+    """What the interval over scans alone says, not adjusted; nothing if it holds 0."""
+    gap = one.differences[one.judged]
+    if gap.patients_low > 0:
+        return "higher"
+    return "lower" if gap.patients_high < 0 else ""
 
 
 HEADINGS = (
@@ -143,9 +119,14 @@ HEADINGS = (
     "mean ICC",
     "kappa",
     "p (Holm)",
+    "detectable",
     "expected",
     "found",
 )
+FIGURES = range(3, 9)
+"""Places of the numbers among `HEADINGS`."""
+NARROWER = ((0, 1, 2, 3, 5, 9, 10), (0, 1, 3, 10))
+"""Fewer columns for narrow terminals."""
 
 
 def ablation_cells(ablation: Ablation, line_break: str = " ") -> tuple[str, ...]:
@@ -155,35 +136,45 @@ def ablation_cells(ablation: Ablation, line_break: str = " ") -> tuple[str, ...]
         gap = ablation.differences.get(column)
         if gap is None:
             return ""
-        if not gap.defined:
-            return "undefined"
-        bounds = interval(gap, between=" to ")
-        return f"{gap.value:+.3f}" + (f"{line_break}[{bounds}]" if bounds else "")
+        return difference_text(gap, line_break)
 
     found = ablation.found
-    if found != "undecided":
-        found += {True: ", within seed noise", None: ", in one seed alone"}.get(
-            ablation.within_noise, ""
-        )
-    p = (
-        ""
-        if not math.isfinite(ablation.p)
-        else ("<.001" if ablation.p < 5e-4 else number(ablation.p))
-    )
+    if ablation.these_networks:
+        found += f"{line_break}(these networks: {ablation.these_networks})"
     return (
         ablation.title,
         ablation.source,
         ablation.change,
         *(text(column) for column in COMPARED),
-        p,
+        p_text(ablation.p),
+        number(ablation.differences[ablation.judged].detectable),
         ablation.expect,
         found,
     )
 
 
+def difference_text(gap: Contrast, line_break: str = " ") -> str:
+    """``+.012 [.003 to .021]``, or "undefined"."""
+    if math.isnan(gap.value):
+        return "undefined"
+    bounds = interval(gap, between=" to ")
+    return f"{gap.value:+.3f}" + (f"{line_break}[{bounds}]" if bounds else "")
+
+
+def p_text(p: float) -> str:
+    """``<.001``, ``.034``, or nothing where it is undefined."""
+    if not math.isfinite(p):
+        return ""
+    return "<.001" if p < 5e-4 else number(p)
+
+
 def explanation(base: str) -> str:
     """The sentence under the table."""
     return (
-        f"Difference to {base} on the same scans and seeds, with its paired 95 % interval. Judged "
-        "by F1 whole of masks and mean ICC of the 12 scores of heads; p adjusted after Holm."
+        f"Difference to {base} on the same scans and seeds. Its 95 % interval counts test scans "
+        "and, with two seeds or more, the noise of training; with one seed that noise is not "
+        "known, and nothing is decided about methods. Judged by F1 whole of masks and mean ICC of "
+        "the 12 scores of heads, p below 0.05 adjusted after Holm. Detectable: what such data find "
+        "in 80 % of repetitions, before adjustment. These networks: what the scans alone say, of "
+        "these trained networks."
     )

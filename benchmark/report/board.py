@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmark.metrics.verdict import Contrast
 
 TARGETS = ("LAD", "LCX", "RCA", "whole")
 
@@ -78,7 +82,8 @@ class Line:
     filled : int
         Scans (over all seeds) that had no usable prediction and took the worst value.
     marks : dict of Column to str
-        "best", or "tied" where the paired interval of the difference to the best holds 0.
+        "best", or "tied" where the paired interval of the difference to the best holds 0: over
+        scans and trainings, or over scans alone where the noise of training is not known.
     difference : Figure or None
         F1 whole minus that of the best method, paired.
     """
@@ -102,31 +107,31 @@ class Ablation:
         ``"fusion = sum"``.
     source : str
         "mask" or "head".
-    differences : dict of Column to Figure
-        The ablation's figure less its base's, with the paired interval.
+    differences : dict of Column to Contrast
+        The ablation's figure less its base's, with intervals over scans alone, and over scans and
+        trainings.
     judged : Column
         The figure by which it is judged: F1 whole of a mask, mean ICC of a head.
     expect : str
         "lower", "higher" or nothing: as its author expected before it ran.
     found : str
-        "lower", "higher" or "undecided", by the adjusted p value at 0.05.
+        "lower", "higher" or "undecided", by the rule of `benchmark.metrics.verdict`.
     p : float
         Of no difference in `judged`, adjusted after Holm over the board's ablations.
-    within_noise : bool or None
-        Whether the difference is no larger than what other seeds alone may make it (95 %); None
-        where one seed was run.
+    these_networks : str
+        Where undecided: "lower" or "higher" if the interval over scans alone leaves 0 out.
     """
 
     title: str
     base: str
     change: str
     source: str
-    differences: dict[Column, Figure]
+    differences: dict[Column, Contrast]
     judged: Column
     expect: str
     found: str
     p: float
-    within_noise: bool | None = None
+    these_networks: str = ""
 
 
 @dataclass(frozen=True)

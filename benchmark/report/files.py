@@ -215,7 +215,7 @@ def _json_row(row: Row) -> dict:
 
 def _json_ablation(ablation: Ablation) -> dict:
     differences = {
-        f"{metric} {target}": _json_figure(gap)
+        f"{metric} {target}": {**asdict(gap), "detectable": gap.detectable}
         for (metric, target), gap in ablation.differences.items()
     }
     values = {**ablation.__dict__, "judged": " ".join(ablation.judged)}

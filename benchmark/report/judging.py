@@ -133,14 +133,15 @@ class _Bench:
     def _column(self, row, source, column, seeds) -> Replicates | None:
         metric = column[0].partition("_")[0]
         kind = metric if metric in (AGREEMENT, INSIDE) else "board"
-        key = (kind, row.method["name"], source, seeds)
+        # shares inside are made for one target at a time: claims ask for few
+        key = (kind, row.method["name"], source, seeds, column[1] if kind == INSIDE else "")
         if key not in self.kept:
             cells, pattern = [row.cells[seed] for seed in seeds], self.joined.pattern
             if kind == "board":
                 self.kept[key] = measure(cells, source, pattern)[0]
             elif kind == INSIDE:
                 scores = _scores(cells, source, pattern)
-                self.kept[key] = inside_figures(pattern.reference, scores)
+                self.kept[key] = inside_figures(pattern.reference, scores, targets=column[1:])
             else:
                 mask, head = (_scores(cells, one, pattern) for one in ("mask", "head"))
                 self.kept[key] = agreement_figures(pattern.reference, mask, head)

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.metrics.verdict import contrast
 from benchmark.report import paper
-from benchmark.report.ablations import compare_to_bases, seed_noise
-from benchmark.report.board import TARGETS, Board, Column, Figure, Line, Row, interval, number
+from benchmark.report.ablations import JUDGED, compare_to_bases
+from benchmark.report.board import TARGETS, Board, Column, Line, Row, interval, number
 from benchmark.report.measure import Measured, difference, figures_of, marks, measure
+from benchmark.report.noise import UNKNOWN, Noise, lends, pool
 from benchmark.runs.display import counted
 from benchmark.runs.store import KeptCell
 
@@ -52,16 +54,21 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
         lines, figures = _lines(method, own, pattern, plan.get("paper_table"))
         measured.append(figures)
         rows.append((method, own, lines))
-    _add_marks(rows, measured)
+    noise = pool(
+        (line.source, figures)
+        for (method, own, lines), several in zip(rows, measured, strict=True)
+        if lends(method, own)
+        for line, figures in zip(lines, several, strict=True)
+    )
+    _add_marks(rows, measured, noise)
     made = tuple(_row(method, own, lines, plan) for method, own, lines in rows)
     sources = [[line.source for line in lines] for _, _, lines in rows]
-    noise = seed_noise(plan["methods"], sources, measured, len(plan["seeds"]))
     return Board(
         suite=plan["suite"],
         title=plan["title"],
         scale=plan["scale"],
         rows=made,
-        facts=(*_facts(plan, finished), *_spread(rows, measured), *_noise(plan, noise)),
+        facts=(*_facts(plan, finished), *_spread(rows, measured, noise), *_noise(plan, noise)),
         notes=_notes(plan, finished),
         columns=RANKED,
         ablations=compare_to_bases(plan["methods"], sources, measured, noise),
@@ -123,7 +130,7 @@ def _lines(
     return lines, measured
 
 
-def _add_marks(rows: list[tuple], measured: list[list[Measured]]) -> None:
+def _add_marks(rows: list[tuple], measured: list[list[Measured]], noise: Noise) -> None:
     """Mark the best among trained methods, and set every line's difference to the best F1."""
     places = [
         (row, line)
@@ -131,7 +138,12 @@ def _add_marks(rows: list[tuple], measured: list[list[Measured]]) -> None:
         for line in range(len(lines))
         if method["trained"]
     ]
-    found = marks([measured[row][line] for row, line in places], RANKED)
+    found = marks(
+        [measured[row][line] for row, line in places],
+        [rows[row][2][line].source for row, line in places],
+        RANKED,
+        noise,
+    )
     best = None
     for (row, line), own in zip(places, found, strict=True):
         rows[row][2][line].marks.update(own)
@@ -238,7 +250,9 @@ def _notes(plan: dict, finished: list[KeptCell]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _spread(rows: list[tuple], measured: list[list[Measured]]) -> list[tuple[str, str]]:
+def _spread(
+    rows: list[tuple], measured: list[list[Measured]], noise: Noise
+) -> list[tuple[str, str]]:
     """Best and worst trained segmentation network, with the paired interval of the difference."""
     found = [
         (own[0][MAIN].value, method["title"], own[0][MAIN])
@@ -252,25 +266,29 @@ def _spread(rows: list[tuple], measured: list[list[Measured]]) -> list[tuple[str
     if len(found) < 2:
         return []
     high, low = max(found, key=lambda f: f[0]), min(found, key=lambda f: f[0])
-    gap: Figure = difference(high[2], low[2])
+    own = noise.get(("mask", MAIN), UNKNOWN)
+    gap = contrast([(1, high[2], own), (-1, low[2], own)])
+    over = "over scans and trainings" if gap.known else "over scans alone"
     text = (
         f"F1 whole from {number(low[0])} ({low[1]}) to {number(high[0])} ({high[1]}): difference "
-        f"{number(gap.value)} ({interval(gap)}, paired)"
+        f"{number(gap.value)} ({interval(gap)}, paired, {over}); such data find a difference of "
+        f"{number(gap.detectable)} in 80 % of repetitions"
     )
     return [("spread", text)]
 
 
-def _noise(plan: dict, noise: dict[tuple[str, Column], float]) -> list[tuple[str, str]]:
+def _noise(plan: dict, noise: Noise) -> list[tuple[str, str]]:
     """How far other seeds alone move a figure of the board."""
     if len(plan["seeds"]) < 2:
         return [("seed noise", "not measured with one seed (--seeds 3)")]
-    parts = [
-        f"{metric} {target} ({source}) {number(value)}"
-        for (source, (metric, target)), value in noise.items()
-        if np.isfinite(value)
-    ]
+    count = len(plan["seeds"])
+    parts = []
+    for source, column in JUDGED.items():
+        sd = noise.get((source, column), UNKNOWN).sd
+        if np.isfinite(sd):
+            moved = number(1.96 * np.sqrt(2 / count) * sd)
+            parts.append(f"{' '.join(column)} ({source}) {moved}")
     if not parts:
         return []
-    count = len(plan["seeds"])
     text = f"other {count} seeds move a mean over {count}, in 95 %, by up to: {', '.join(parts)}"
     return [("seed noise", text)]

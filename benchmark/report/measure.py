@@ -6,13 +6,16 @@ that differences between methods are paired: a scan that is hard is hard for bot
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 
 from benchmark.metrics import Replicates, paired_difference, replicate, seed_spread
 from benchmark.metrics.summary import as_estimate
+from benchmark.metrics.verdict import SeedNoise, holds_zero
 from benchmark.report.board import LOWER_IS_BETTER, Column, Figure
+from benchmark.report.noise import UNKNOWN
 from benchmark.runs.store import KeptCell
 
 Measured = dict[Column, Replicates]
@@ -66,6 +69,8 @@ def _measured(cells: tuple[KeptCell, ...], source: str, pattern: KeptCell) -> tu
         reference_volume=reference_volume,
         candidate_volume=candidate_volume,
     )
+    for figure in figures.values():  # shared by all who ask again
+        figure.by_seed.flags.writeable = figure.resampled.flags.writeable = False
     return figures, int(missing.sum())
 
 
@@ -93,14 +98,23 @@ def difference(a: Replicates, b: Replicates) -> Figure:
     return Figure(found.difference, found.low, found.high, found.n, found.note)
 
 
-def marks(lines: list[Measured], columns: tuple[Column, ...]) -> list[dict[Column, str]]:
+def marks(
+    lines: list[Measured],
+    sources: list[str],
+    columns: tuple[Column, ...],
+    noise: Mapping[tuple[str, Column], SeedNoise],
+) -> list[dict[Column, str]]:
     """Best of each column, and those whose paired difference to it may be nothing.
 
     Parameters
     ----------
     lines : list of dict
-        One per line of the board that takes part.
+        One per trained line of the board.
+    sources : list of str
+        "mask" or "head", one per line.
     columns : tuple of Column
+    noise : mapping
+        Of training, by source and column. Where it is not known, scans alone are counted.
 
     Returns
     -------
@@ -122,8 +136,11 @@ def marks(lines: list[Measured], columns: tuple[Column, ...]) -> list[dict[Colum
             if place == best:
                 found[place][column] = "best"
                 continue
-            gap = paired_difference(lines[place][column], lines[best][column])
-            if values[place] == values[best] or gap.low <= 0 <= gap.high:
+            terms = [
+                (weight, lines[own][column], noise.get((sources[own], column), UNKNOWN))
+                for weight, own in ((1, place), (-1, best))
+            ]
+            if values[place] == values[best] or holds_zero(terms):
                 found[place][column] = "tied"
     return found
 

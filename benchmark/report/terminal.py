@@ -80,7 +80,7 @@ def print_board(board: Board, console: Console, more: bool = False, notes: bool 
             table = _table(title, fewer, board)
         console.print(table)
     if board.ablations:
-        for shown in (range(len(ablations.HEADINGS)), (0, 1, 2, 3, 5, 8, 9), (0, 1, 3, 9)):
+        for shown in (range(len(ablations.HEADINGS)), *ablations.NARROWER):
             table = _ablations(board, shown)
             if _fits(table, console):
                 break
@@ -120,7 +120,8 @@ def footer(board: Board, notes: bool = True) -> list[str]:
     """
     lines = [
         "95 % interval below each figure; in brackets the paper's, from other scans. "
-        "* best, ~ not told apart from the best (paired over scans).",
+        "* best, ~ not told apart from the best (paired; over scans and trainings, "
+        "or over scans alone with one seed).",
         "AS, VS, MS: Agatston, volume and mass score. "
         "F1 to best: difference in F1 whole to the best method, paired.",
     ]
@@ -226,7 +227,7 @@ def _difference(line: Line) -> Group | str:
 def _ablations(board: Board, shown: Iterable[int]) -> Table:
     table = _frame("Ablations: difference to the base")
     for index in shown:
-        figure = 3 <= index <= 7
+        figure = index in ablations.FIGURES
         table.add_column(
             ablations.HEADINGS[index], justify="right" if figure else "left", no_wrap=True
         )

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.metrics.bland_altman import bland_altman
+from benchmark.metrics.bland_altman import bias_and_limits, bland_altman
+from benchmark.metrics.bootstrap import resample_weights
 
 SCORES = arrays(np.float64, st.integers(3, 30), elements=st.floats(0, 3000).map(round))
 
@@ -148,3 +149,19 @@ def test_properties(reference, seed, shift):
     moved = bland_altman(reference, estimate + shift, resamples=50)
     assert moved.bias.value == pytest.approx(found.bias.value + shift, abs=1e-8)
     assert moved.upper.value == pytest.approx(found.upper.value + shift, abs=1e-8)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_shares_inside_are_those_of_comparing_every_scan_in_every_resample(spread):
+    """Scans that never cross a limit are counted once; heavy tails leave few such."""
+    rng = np.random.default_rng(8)
+    difference = rng.standard_normal(61) * np.exp(rng.normal(0, spread, 61)) + 1e3
+    weights = resample_weights(61, 300, 1)
+    bias, lower, upper, share = bias_and_limits(difference, weights)
+    for b in range(300):
+        drawn = np.repeat(difference, weights[b].astype(int))
+        assert bias[b] == pytest.approx(drawn.mean(), rel=1e-12)
+        half = 1.959963984540054 * drawn.std(ddof=1)
+        assert upper[b] - lower[b] == pytest.approx(2 * half, rel=1e-9)
+        inside = (drawn >= lower[b]) & (drawn <= upper[b])
+        assert share[b] == pytest.approx(inside.mean(), abs=1e-12)

@@ -55,3 +55,15 @@ def test_degenerate_shares(cohort):
     assert all(np.isnan(one.value) for one in few.values())
     with pytest.raises(ValueError, match="do not match"):
         inside_figures(reference, estimate)
+
+
+def test_only_the_targets_asked_for_are_made():
+    rng = np.random.default_rng(1)
+    reference = rng.lognormal(3, 1, (30, 3, 4))
+    estimate = reference[None] * rng.normal(1, 0.1, (2, 30, 3, 4))
+    whole, every = (
+        inside_figures(reference, estimate, 100, **more) for more in ({"targets": ["whole"]}, {})
+    )
+    assert set(whole) == {key for key in every if key[1] == "whole"}
+    for key, figure in whole.items():
+        assert figure.resampled.tolist() == every[key].resampled.tolist()

@@ -10,6 +10,7 @@ from benchmark.metrics.verdict import (
     conjunction,
     contrast,
     decide,
+    holds_zero,
     pooled_noise,
 )
 
@@ -122,3 +123,27 @@ def test_combined_figures_keep_seeds_and_resamples_together():
         combine([(1, a), (1, figure(0.5))])
     with pytest.raises(ValueError, match="same resamples"):
         contrast([(1, a, None), (-1, figure([0.9, 0.8], n=40), None)])
+
+
+@pytest.mark.parametrize("noise", [None, SILENT, SeedNoise(0.004, 3), SeedNoise(np.nan, 0)])
+def test_whether_0_is_in_the_interval_needs_no_interval(noise):
+    rng = np.random.default_rng(3)
+    seen = set()
+    for seed in range(60):
+        gap = rng.normal(0, 0.03)
+        a, b = (
+            figure([0.8 + gap, 0.801 + gap], seed=2 * seed),
+            figure([0.8, 0.8], seed=2 * seed + 1),
+        )
+        terms = [(1, a, noise), (-1, b, noise)]
+        found = contrast(terms)
+        assert holds_zero(terms) == (found.low <= 0 <= found.high)
+        seen.add(holds_zero(terms))
+    assert seen == {True, False}
+
+
+def test_an_interval_that_does_not_exist_holds_nothing():
+    a = figure([0.8, 0.9])
+    a.resampled[:1500] = np.nan
+    for noise in (None, SeedNoise(0.01, 4)):
+        assert not holds_zero([(1, a, noise), (-1, figure([0.8, 0.9]), noise)])

@@ -164,6 +164,40 @@ def test_no_choice_of_categories_is_worse(pairs, count):
         assert found <= weighted_kappa(reference, trial)[0] + 1e-12
 
 
+def test_no_choice_for_a_scan_in_three_is_worse_even_where_the_method_is_bad():
+    rng = np.random.default_rng(5)
+    for _ in range(60):
+        reference, estimate = rng.integers(0, 5, (2, 9))
+        if (reference == reference[0]).all():
+            continue
+        missing = rng.permutation(9) < 4
+        filled = fill_missing_categories(reference, estimate, missing)
+        assert (filled[~missing] == estimate[~missing]).all()
+        trials = np.tile(estimate, (5**4, 1))
+        trials[:, missing] = list(itertools.product(range(5), repeat=4))
+        lowest = min(weighted_kappa(reference, trial)[0] for trial in trials)
+        assert weighted_kappa(reference, filled)[0] == pytest.approx(lowest, abs=1e-12)
+
+
+@pytest.mark.parametrize("category", range(5))
+def test_one_reference_category_takes_the_farthest_and_stays_undefined(category):
+    reference = np.full(6, category)
+    estimate = np.array([0, 1, 2, 3, 4, category])
+    missing = np.array([True, False, True, False, False, False])
+    filled = fill_missing_categories(reference, estimate, missing)
+    assert (filled[missing] == farthest_category(reference)[missing]).all()
+    assert (filled[~missing] == estimate[~missing]).all()
+    assert np.isnan(weighted_kappa(reference, filled)[0])
+
+
+def test_nothing_missing_changes_nothing():
+    estimate = np.array([0, 4, 2, 2])
+    filled = fill_missing_categories([0, 1, 2, 3], estimate, np.zeros(4, bool))
+    assert filled.tolist() == estimate.tolist()
+    filled[0] = 3
+    assert estimate[0] == 0  # the caller's array is left alone
+
+
 REFERENCE_VOLUME = np.array([[10.0, 0, 5, 15], [0, 0, 0, 0]])
 
 

@@ -2,6 +2,8 @@
 
 import io
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +38,7 @@ def test_a_method_that_failed_spans_the_columns(board):
     failed = replace(board.rows[0], lines=(), failed="out of memory (50 % of 2_000)")
     text = as_latex(replace(board, rows=(failed, *board.rows[1:])))
     assert r"out of memory (50 \% of 2\_000)" in text
-    assert "\\multicolumn{8}{l}" in text
+    assert "\\multicolumn{8}{p{" in text
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ def test_a_method_that_failed_spans_the_columns(board):
         ("\\input{/etc}", r"\textbackslash{}input\{/etc\}"),
         ("$x^2$ ~", r"\$x\textasciicircum{}2\$ \textasciitilde{}"),
         (".8–.9\nnext", ".8--.9 next"),
+        ("é ß ≥ ﬁ ł 界", "é ß $\\geq$ fi ? ?"),
     ],
 )
 def test_texts_are_escaped(text, shown):
@@ -72,3 +75,33 @@ def test_texts_of_the_picture_do_not_overlap(board):
             across = min(one.x1, other.x1) - max(one.x0, other.x0)
             down = min(one.y1, other.y1) - max(one.y0, other.y0)
             assert across <= 1 or down <= 6, (one, other)
+
+
+LATEX = shutil.which("pdflatex") or shutil.which("tectonic")
+
+
+@pytest.mark.skipif(
+    LATEX is None,
+    reason="no LaTeX: apt-get install texlive-latex-base texlive-latex-recommended, or tectonic",
+)
+def test_the_table_compiles(board, tmp_path):
+    """With booktabs alone, and with every letter that LaTeX gives a meaning."""
+    hostile = replace(board.rows[0], title="A_b & 50 % #1 {x} \\input ~ $y^2$ – − ★ ≈ ≥ é ß µ 界")
+    failed = replace(board.rows[1], lines=(), failed="out of memory: 50 % of 2_000 & more")
+    whole = replace(board, rows=(hostile, failed, *board.rows[2:], *board.rows))
+    document = (
+        "\\documentclass[twocolumn]{article}\n\\usepackage[margin=2cm]{geometry}\n"
+        "\\usepackage{booktabs}\n\\begin{document}\n"
+        + as_latex(board)
+        + as_latex(whole)
+        + "\\end{document}\n"
+    )
+    (tmp_path / "table.tex").write_text(document, encoding="utf-8")
+    more = ["-halt-on-error", "-interaction=nonstopmode"] if "pdflatex" in LATEX else []
+    done = subprocess.run(
+        [LATEX, *more, "table.tex"], cwd=tmp_path, capture_output=True, text=True, errors="replace"
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (tmp_path / "table.pdf").stat().st_size > 5000
+    wide = [line for line in done.stdout.splitlines() if line.startswith("Overfull")]
+    assert not wide, wide

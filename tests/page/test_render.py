@@ -12,7 +12,8 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.page.content import make_content
-from benchmark.page.render import plotly, render
+from benchmark.page.file import plotly
+from benchmark.page.render import render
 from benchmark.report.board import number
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

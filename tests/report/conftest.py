@@ -12,7 +12,10 @@ from benchmark.runs.plan import FORMAT, CellPlan
 from benchmark.runs.store import Store
 
 N = 60
-SETTINGS = {"budget": "5 steps", "cell_mm": [6, 8, 8], "width": 8, "batch_size": 2}
+SETTINGS = {
+    "budget": "5 steps", "cell_mm": [6, 8, 8], "width": 8, "batch_size": 2, "optimiser": "adamw",
+    "learning_rate": 0.003, "schedule": "cosine", "precision": "float32",
+}  # fmt: skip
 
 
 def scores_of(volumes):
@@ -55,6 +58,7 @@ def write_run(tmp_path):
         device="cpu",
         split="s1",
         root=None,
+        curve=(),
     ):
         settings = {**SETTINGS, "options": None, **(settings or {})}
         store = Store(root or tmp_path / "runs")
@@ -87,7 +91,11 @@ def write_run(tmp_path):
                 whole = np.concatenate([found, found.sum(axis=1, keepdims=True)], axis=1)
                 reference = scores_of(truth)
                 result = SimpleNamespace(
-                    ids=ids, reference=reference, worst_fp=np.full((n, 4), 50.0), notes=(), curve=()
+                    ids=ids,
+                    reference=reference,
+                    worst_fp=np.full((n, 4), 50.0),
+                    notes=(),
+                    curve=curve,
                 )
                 if "mask" in method.outputs:
                     result.mask = scores_of(found)

@@ -73,8 +73,8 @@ function forest(panels, picked, width) {
   };
   bars("both", 1.5, ink);
   bars("patients", 5, mask);
-  const decided = (row) => ["told apart", "lower", "higher"].includes(row.verdict) ||
-    (row.verdict === "" && row.patients && row.patients[0] * row.patients[1] > 0);
+  const decided = (row) => ["told apart", "lower", "higher", "lower in B", "higher in B"].includes(row.verdict) ||
+    (row.verdict === "" && row.both && row.both[0] * row.both[1] > 0);
   const symbol = (row) => decided(row) ? "diamond" : row.verdict === "these trained networks only" ? "diamond-open-dot" : "diamond-open";
   traces.push({ x: rows.map((r) => r.value), y: places, mode: "markers",
     marker: { size: 10, color: ink, symbol: rows.map(symbol), line: { width: 1.5, color: ink } },
