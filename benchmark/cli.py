@@ -83,8 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0 all went well; 1 a method failed, or `check` found a fault; 2 bad input, or a disk that is full or not writable;
-        130 interrupted.
+        0 all went well; 1 a method failed, or `check` found a fault; 2 bad input, or a disk that is
+        full or not writable; 130 interrupted.
     """
     try:
         status = cli.main(arguments, prog_name="benchmark", standalone_mode=False)

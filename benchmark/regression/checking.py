@@ -14,7 +14,7 @@ from benchmark.regression.conditions import DEVICE, THREADS, Watched, refuse_oth
 from benchmark.regression.cost import Cost, measure_costs, prepare_costs
 from benchmark.regression.judging import Finding, judge_costs, judge_failures, judge_figures
 from benchmark.regression.rule import Rule
-from benchmark.regression.table import Table, failures, make_table
+from benchmark.regression.table import failures, make_table
 from benchmark.runs.display import Display
 from benchmark.runs.execute import Outcome, execute
 from benchmark.runs.request import Request
@@ -109,7 +109,7 @@ def check(
     shared = sorted(set(seeds) & set(baseline.seeds))
     if shared:
         raise UserError(
-            f"--seed {first_seed}: seed {shared[0]} is one of the baseline's; a check needs new ones"
+            f"--seed {first_seed}: seed {shared[0]} is one of the baseline's; take others"
         )
     outcome = _train(target, seeds, out, cache, display)
     machine = machine_of(outcome)

@@ -76,8 +76,8 @@ def watched(name: str, tier: str, cache=None) -> Watched:
     scale = chosen_scale(suite, tier, Request(suite=name))
     if Budget.parse(scale.settings.budget).unit == "device-seconds":
         raise UserError(
-            f"suite {suite.name}, scale {tier}: a budget of {scale.settings.budget} buys more steps "
-            "on a faster machine, so figures cannot be checked; give the tier a budget in steps"
+            f"suite {suite.name}, scale {tier}: a budget of {scale.settings.budget} buys more "
+            "steps on a faster machine, so figures cannot be checked; give it a budget in steps"
         )
     chosen_methods(suite, ())
     cohort = open_cohort(suite.cohort, None, scale.spacing, cache)

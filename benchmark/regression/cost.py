@@ -2,7 +2,7 @@
 
 Seconds tell more of a machine, and of who else is on it, than of a network. Each sitting is a fresh
 process that trains a few steps in turn with a fixed loop of convolutions: what slows one slows the
-other, and the ratio of their CPU times stays. Memory is the peak above what the process held before.
+other, and the ratio of their CPU times stays. Memory is the peak above what the process held.
 """
 
 from __future__ import annotations

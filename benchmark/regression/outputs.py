@@ -52,7 +52,7 @@ def as_junit(found: Checked) -> str:
 
 
 def as_annotations(found: Checked) -> list[str]:
-    """Workflow commands of GitHub Actions: an error for each fault, a notice for what got better."""
+    """Workflow commands of GitHub: an error for each fault, a notice for what got better."""
     faults = found.faults
     shown = faults if len(faults) <= ANNOTATIONS else faults[: ANNOTATIONS - 1]
     lines = [_command("error", found, f.verdict, f.message) for f in shown]

@@ -26,12 +26,14 @@ class Rule:
         Chance that an unchanged tree fails, over the whole table.
     confidence : float
         Confidence of each tolerance bound: the share of baselines whose bound keeps that promise.
+        With 0.96 a table of 60 independent figures keeps `family` for 95 % of baselines of 20
+        seeds (`simulation.model_rate`).
     seeds : int
         Seeds that a check trains; their mean is compared.
     """
 
     family: float = 0.01
-    confidence: float = 0.95
+    confidence: float = 0.96
     seeds: int = 2
 
     def __post_init__(self) -> None:

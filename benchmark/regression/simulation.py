@@ -113,8 +113,8 @@ def lines(baseline: Baseline, found: Simulated) -> list[str]:
         report.append(f"the first that failed: {found.first}")
     report.append(
         f"false alarms in a model of {judged_count(baseline.table)} independent normal figures: "
-        f"{100 * found.mean:.2f} % of checks, {100 * found.high:.2f} % for the unluckiest twentieth "
-        f"of baselines (promised: {100 * baseline.rule.family:g} %)"
+        f"{100 * found.mean:.2f} % of checks, {100 * found.high:.2f} % for the unluckiest "
+        f"twentieth of baselines (promised: {100 * baseline.rule.family:g} %)"
     )
     return report
 
