@@ -9,6 +9,7 @@ import sys
 import click
 
 from benchmark import __version__
+from benchmark.commands.check import check
 from benchmark.commands.check_method import check_method
 from benchmark.commands.claims import claims
 from benchmark.commands.compare import compare
@@ -73,6 +74,7 @@ for command in (
     compare,
     ranks,
     simulate,
+    check,
 ):
     cli.add_command(command)
 
@@ -83,8 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0 all went well; 1 a method failed; 2 bad input, or a disk that is full or not writable;
-        130 interrupted by Ctrl-C, 143 ended by SIGTERM.
+        0 all went well; 1 a method failed, or `check` found a fault; 2 bad input, or a disk that is
+        full or not writable; 130 interrupted by Ctrl-C, 143 ended by SIGTERM.
     """
     try:
         status = cli.main(arguments, prog_name="benchmark", standalone_mode=False)

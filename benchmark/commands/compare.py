@@ -44,7 +44,7 @@ def compare(run_a: str, run_b: str, form: str, html: Path | None, out: Path) -> 
     found = compare_runs(find_run(run_a, out), find_run(run_b, out))
     if html is not None:
         from benchmark.page.compare_page import render_comparison
-        from benchmark.runs.store import write_text
+        from benchmark.whole import write_text
 
         write_text(html, render_comparison(found))
         click.echo(f"written: {html}", err=True)  # what is printed may be read by a program

@@ -30,8 +30,13 @@ from .worst import (
     worst_scores,
 )
 
+METRICS_VERSION = 1
+"""Raised whenever a figure is defined otherwise ([Rules] in CHANGELOG.md): kept figures of another
+version are then not compared with new ones."""
+
 __all__ = [
     "KEYS",
+    "METRICS_VERSION",
     "RISK_EDGES",
     "TARGETS",
     "TASKS",
