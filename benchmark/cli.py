@@ -11,6 +11,7 @@ import click
 from benchmark import __version__
 from benchmark.commands.check_method import check_method
 from benchmark.commands.claims import claims
+from benchmark.commands.clean import clean
 from benchmark.commands.compare import compare
 from benchmark.commands.data import data
 from benchmark.commands.evaluate import evaluate
@@ -73,6 +74,7 @@ for command in (
     compare,
     ranks,
     simulate,
+    clean,
 ):
     cli.add_command(command)
 

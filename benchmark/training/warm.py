@@ -7,7 +7,7 @@ are counted: a second of a processor for each method, in a fork of a process tha
 from __future__ import annotations
 
 import torch
-import torch._dynamo  # noqa: F401 an optimiser's first step imports it
+import torch._dynamo  # an optimiser imports it at its first step
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.training.machine import git_commit
