@@ -12,6 +12,7 @@ from benchmark import __version__
 from benchmark.commands.check import check
 from benchmark.commands.check_method import check_method
 from benchmark.commands.claims import claims
+from benchmark.commands.clean import clean
 from benchmark.commands.compare import compare
 from benchmark.commands.data import data
 from benchmark.commands.evaluate import evaluate
@@ -75,6 +76,7 @@ for command in (
     ranks,
     simulate,
     check,
+    clean,
 ):
     cli.add_command(command)
 
