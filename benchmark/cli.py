@@ -101,7 +101,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(error.format_message() + hint)
     except click.ClickException as error:
         return _complain(error.format_message())
-    except (KeyboardInterrupt, click.Abort) as stop:
+    except (KeyboardInterrupt, click.Abort) as error:
+        stop = error.__cause__ or error  # click puts its own in the place of an interrupt
         kept = getattr(stop, "unfinished", "") or "what was finished is kept"
         status = getattr(stop, "status", INTERRUPTED)
         word = "interrupted" if status == INTERRUPTED else "ended by SIGTERM"

@@ -1,8 +1,8 @@
 """Whatever a network does, it costs one line on the board, its log tells why, and others go on."""
 
+import errno
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 
 from synthetic import prepared
 
+from benchmark.cli import main
 from benchmark.methods import METHODS, Method
 from benchmark.runs import work
 from benchmark.runs.interrupt import Interrupts, Stopped
@@ -264,12 +265,78 @@ def test_a_damaged_cell_is_seen_and_done_again(make_run, trainer, tmp_path):
 def test_what_killed_processes_left_is_swept(make_run, tmp_path):
     outcome, _ = make_run(methods=("dmtrl",))
     cells = tmp_path / "runs" / "cells"
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
     left = cells / f".draft-{outcome.cells[0].folder}-abcd1234"
     left.mkdir()
     (left / "predictions.npz").write_bytes(b"half")
-    assert gone.stdout
     _, display = make_run(methods=("unet3d",))
     assert not left.exists()
     assert "removed 1 unfinished folder" in display.text
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EROFS, "the file system is read-only"), (errno.ENOSPC, "no space left on the disk")],
+)
+@pytest.mark.parametrize("where", ["numpy.savez_compressed", "tempfile.mkdtemp"])
+def test_a_folder_that_can_no_longer_be_written_is_told_in_one_line(
+    number, words, where, fake_cli, suite_file, tmp_path, monkeypatch, capsys
+):
+    command = ["run", "--suite", str(suite_file), "--scale", "smoke", "--device", "cpu",
+               "--threads", "1", "--out", str(tmp_path / "runs"), "--no-figures"]  # fmt: skip
+    module, _, name = where.rpartition(".")
+    plain = getattr(sys.modules[module], name)
+    calls = []
+
+    def write(*arguments, **more):
+        # the first method is kept, the second is not
+        if str(tmp_path) in f"{arguments}{more}" and (
+            name == "savez_compressed" or str(more.get("prefix", "")).startswith(".draft-")
+        ):
+            calls.append(1)
+            if len(calls) > 1:
+                raise OSError(number, os.strerror(number), str(tmp_path / "runs"))
+        return plain(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[module], name, write)
+        assert main(command) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    assert error.startswith(f"error: {words}: {tmp_path / 'runs'}; what was finished is kept")
+    names = [path.name for path in (tmp_path / "runs" / "cells").iterdir()]
+    assert sorted(name.split("-")[0] for name in names) == [".locks", "unet3d"]
+    fake_cli.calls.clear()
+    assert main(command) == 0
+    assert [method for method, _ in fake_cli.calls] == ["dmtrl", "mmwfanet", "all-lad"]
+
+
+def test_ctrl_c_and_sigterm_have_their_own_statuses(fake_cli, suite_file, tmp_path, capsys):
+    command = ["run", "--suite", str(suite_file), "--scale", "smoke", "--device", "cpu",
+               "--threads", "1", "--out", str(tmp_path / "runs"), "--no-figures"]  # fmt: skip
+    plain = fake_cli.run_cell
+    for signum, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+
+        def run_cell(method, *rest, signum=signum):
+            if method.name == "dmtrl":
+                os.kill(os.getpid(), signum)
+                time.sleep(10)
+            return plain(method, *rest)
+
+        fake_cli.run_cell = run_cell
+        assert main(command) == status
+        error = capsys.readouterr().err
+        assert "1 of 4 runs are finished and kept: the same command goes on" in error
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_cache_that_is_deleted_half_way_is_made_again(tmp_path):
+    import shutil
+
+    from benchmark.cohorts.phantom import PhantomCohort
+
+    cohort = PhantomCohort(cache=tmp_path / "cache")
+    id = cohort.records()[0].id
+    cohort.prepare([id], None, 1)
+    first = cohort.load(id)
+    shutil.rmtree(tmp_path / "cache")
+    np.testing.assert_array_equal(cohort.load(id).voxels, first.voxels)
