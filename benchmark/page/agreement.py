@@ -125,6 +125,13 @@ def _ends(found: Estimate) -> list[float | None]:
     return [plain(found.value), plain(found.low), plain(found.high)]
 
 
+def _percent(share: Estimate) -> str:
+    if not share.is_defined:
+        return f"undefined: {share.note}"
+    bounds = "" if np.isnan(share.low) else f" [{100 * share.low:.1f} to {100 * share.high:.1f}]"
+    return f"{100 * share.value:.1f} %{bounds}"
+
+
 def limits_table(found: tuple[LineAgreement, ...]) -> list[tuple[str, ...]]:
     """The numbers of the plots: line, seed, score, bias, limits, share inside."""
     from benchmark.figures.style import number
@@ -140,7 +147,7 @@ def limits_table(found: tuple[LineAgreement, ...]) -> list[tuple[str, ...]]:
     for one in found:
         for (name, unit), score in zip(SCORES, one.scores, strict=True):
             title = f"{name} ({unit.replace('mm3', 'mm³')})" if unit else name
-            inside = f"{100 * score.inside.value:.1f} %" if score.inside.is_defined else "undefined"
+            inside = _percent(score.inside)
             limits = (text(e) for e in (score.bias, score.lower, score.upper))
             rows.append((one.label, str(one.seed), title, *limits, inside))
     return rows

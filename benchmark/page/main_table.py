@@ -43,7 +43,7 @@ _LATEX = {
 }
 
 EXPLANATION = (
-    "95 % intervals over {n} test scans below each figure. Bold: best; ~: not told apart from the "
+    "95 % intervals over {n} test scans below each figure. Bold: best; ≈: not told apart from the "
     "best (the paired interval of the difference, trainings counted, holds 0)."
 )
 
@@ -105,7 +105,7 @@ def _latex_cell(cell: Cell) -> str:
     text = f"$-${text[1:]}" if text.startswith("-") else text
     if cell.mark == "best":
         return f"\\textbf{{{text}}}"
-    return text + ("\\textasciitilde{}" if cell.mark == "tied" else "")
+    return text + ("$\\approx$" if cell.mark == "tied" else "")
 
 
 def escape(text: str) -> str:
@@ -160,7 +160,7 @@ def draw_table(board: Board) -> Figure:
             y = head + step * (place + 0.5)
             _draw_row(write, row, [row.cells[k] for k, _ in columns] if row.cells else [], ends, y)
             rule(head + step * (place + 1), PALE, 0.6)
-        below = EXPLANATION.format(n=_scans(board)).replace("~:", "≈:").replace("Bold:", "★ bold:")
+        below = EXPLANATION.format(n=_scans(board)).replace("Bold:", "★ bold:")
         write(0.4, height - 0.45, below, 10, color=QUIET)
         write(0.4, height - 0.2, _facts(board), 8, color=QUIET)
     return figure

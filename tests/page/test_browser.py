@@ -211,3 +211,41 @@ def test_it_fits_a_narrow_screen(browser, page):
         assert wide[0] <= wide[1]
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_axe_finds_nothing_that_bars_a_reader(browser, page):
+    """Rules of WCAG 2 A and AA, in both colours, with all parts open; axe-core looks."""
+    axe = pytest.importorskip("axe_core_python.selenium", reason="pip install '.[test]'").Axe()
+    browser.execute_script("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    for theme in ("light", "dark"):
+        browser.execute_script(
+            "const s = document.getElementById('theme'); s.value = arguments[0];"
+            "s.dispatchEvent(new Event('change'))",
+            theme,
+        )
+        found = axe.run(browser, options={"resultTypes": ["violations"]})
+        told = [(v["id"], n["target"]) for v in found["violations"] for n in v["nodes"]]
+        assert told == [], theme
+
+
+def test_the_page_of_a_comparison_draws_and_asks_for_nothing(browser, copied, tmp_path):
+    from benchmark.page.compare_page import render_comparison
+    from benchmark.report.compare import compare
+
+    run = copied(lambda plan, cells: None)
+    path = tmp_path / "compare.html"
+    path.write_text(render_comparison(compare(run, run)), encoding="utf-8")
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(path.as_uri())
+    assert browser.execute_async_script(ALL_DRAWN) == 1
+    picks = browser.execute_script(
+        "const s = document.querySelector('select.pick'); s.selectedIndex = 1;"
+        "s.dispatchEvent(new Event('change'));"
+        "const axis = document.querySelector('.plot .xtitle');"
+        "return [s.options.length, axis.textContent, s.options[1].text]"
+    )
+    assert picks[0] >= 2
+    assert picks[1].startswith(picks[2])
+    assert [e for e in browser.get_log("browser") if e["level"] != "INFO"] == []
+    assert requests_of(browser) == []

@@ -162,8 +162,8 @@ def test_links_labels_and_names_lead_somewhere(page):
     for target in targets:
         assert target[1:] in ids
     for element in page.elements:
-        label = element["attrs"].get("aria-labelledby")
-        assert label is None or label in ids
+        labels = element["attrs"].get("aria-labelledby") or ""
+        assert set(labels.split()) <= set(ids)
         if element["tag"] in ("select", "input"):
             wrapped = any(i["tag"] == "label" for i in element["inside"])
             named = [e for e in page.all("label") if e["attrs"].get("for") in ids]

@@ -48,8 +48,11 @@ function draw(plot, print = false) {
     hoverlabel: { bgcolor: colour("paper"), bordercolor: ink, font: { color: ink }, align: "left" },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("quiet"), activecolor: ink },
     showlegend: false, ...made.layout };
-  return Plotly.react(plot, made.traces, layout, { responsive: true, displaylogo: false,
+  const done = Plotly.react(plot, made.traces, layout, { responsive: true, displaylogo: false,
     displayModeBar: plot.clientWidth > 600 ? "hover" : false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] });
+  // the numbers stand in a table: of the plot only its buttons are read aloud
+  for (const svg of all("svg.main-svg", plot)) svg.setAttribute("aria-hidden", "true");
+  return done;
 }
 
 // names are data, not markup: Plotly would read tags in them
