@@ -114,6 +114,19 @@ class DiskCohort(Cohort):
         labels = entry.labels[0] if entry.labels else None
         return inspect_scan(entry.id, entry.image[0], labels, self.conventions)
 
+    def _read(self, entry: Entry) -> Scan:
+        """Read a scan as `_inspect` does, where nobody asks for the verdict and nothing is kept.
+
+        Raises
+        ------
+        UserError
+            If it is refused.
+        """
+        check, scan = self._inspect(entry)
+        if scan is None:
+            raise UserError(check.reason)
+        return scan
+
     def _has_labels(self, entry: Entry) -> bool:
         """Whether the reference of a scan is known."""
         return bool(entry.labels)
@@ -256,10 +269,14 @@ class DiskCohort(Cohort):
         """
         if id not in self._entries:
             raise UserError(f"{self.path}: no scan {id!r}")
-        check, scan = self._convert(id)
-        if scan is None:
-            raise UserError(check.reason)
-        return replace(scan, centre=self._entries[id].centre)
+        entry = self._entries[id]
+        if self._cache is None and not entry.fault:
+            scan = self._read(entry)
+        else:
+            check, scan = self._convert(id)
+            if scan is None:
+                raise UserError(check.reason)
+        return replace(scan, centre=entry.centre)
 
     def prepare(
         self,
