@@ -114,7 +114,7 @@ class DiskCohort(Cohort):
         labels = entry.labels[0] if entry.labels else None
         return inspect_scan(entry.id, entry.image[0], labels, self.conventions)
 
-    def _read(self, entry: Entry) -> Scan:
+    def _read_alone(self, entry: Entry) -> Scan:
         """Read a scan as `_inspect` does, where nobody asks for the verdict and nothing is kept.
 
         Raises
@@ -271,7 +271,10 @@ class DiskCohort(Cohort):
             raise UserError(f"{self.path}: no scan {id!r}")
         entry = self._entries[id]
         if self._cache is None and not entry.fault:
-            scan = self._read(entry)
+            try:
+                scan = self._read_alone(entry)
+            except MemoryError:
+                raise UserError(f"{id}: does not fit into memory") from None
         else:
             check, scan = self._convert(id)
             if scan is None:
