@@ -138,12 +138,21 @@ def test_check_train_predict_evaluate_and_submit(tmp_path, format, capsys):
 
     out = tmp_path / "predicted"
     predict = ["predict", "--run", str(folder), "--data", str(data), "--out", str(out), "--plain"]
-    assert main([*predict, "--device", "cpu"]) == 0, capsys.readouterr().err
+    assert main([*predict, "--device", "cpu", *cache]) == 0, capsys.readouterr().err
     expected = COUNT + (2 if format == "orcascore" else 0)
     assert len(rows_of(out / "scores.csv")) == expected
     assert len(list((out / "labels").iterdir())) == expected
 
-    evaluate = ["evaluate", "--labels", str(out), "--run", str(folder), "--others", "ignore"]
+    evaluate = [
+        "evaluate",
+        "--labels",
+        str(out),
+        "--run",
+        str(folder),
+        "--others",
+        "ignore",
+        *cache,
+    ]
     assert main([*evaluate, *runs, "--data", str(data), "--out", str(tmp_path / "board")]) == 0
     assert (tmp_path / "board" / "leaderboard.csv").is_file()
 

@@ -64,6 +64,9 @@ class DiskCohort(Cohort):
         several cohorts. Without one, files are read anew each time.
     conventions : Conventions
         How calcium is found and scored.
+    keep : bool
+        Whether converted scans are kept in `cache`; otherwise it only holds the key that new ids
+        are made with, so that a scan has one id wherever it is read.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class DiskCohort(Cohort):
         path: str | Path,
         cache: str | Path | None = None,
         conventions: Conventions = DEFAULT,
+        keep: bool = True,
     ) -> None:
         self.path = Path(path)
         self.name = self.path.resolve().name
@@ -90,7 +94,7 @@ class DiskCohort(Cohort):
         self._checks: dict[str, ScanCheck] = {}
         self._cache: FolderCache | None = None
         entries = tuple(self._find())
-        if cache is not None:
+        if cache is not None and keep:
             self._cache = FolderCache(Path(cache), conventions)
         counts = defaultdict(int)
         for entry in entries:
