@@ -20,7 +20,7 @@ SHAPE = (57, 512, 512)
 @pytest.fixture(scope="module")
 def words(tmp_path_factory):
     place = tmp_path_factory.mktemp("full")
-    scans.write_scans(place / "scans", place / "maps", SCANS, SHAPE)
+    scans.write_apart(place, SCANS, SHAPE)
     return scans.commands(place / "scans", place / "maps", place / "cache", workers=2)
 
 
