@@ -56,6 +56,19 @@ class NNUNet:
     memory_gb : float or None
         GPU memory that the planner aims at, which sets patch and batch; None is the planner's own.
     mirroring : bool
+    features : int or None
+        Channels of the first stage; None is the planner's own, 32. Fewer is no plan of nnU-Net's.
+    spacing : list of three floats or None
+        Voxel size (z, y, x) in mm that scans are resampled to, instead of the planned one.
+    tile_step : float
+        Step of the sliding window as a share of the patch; nnU-Net's own is 0.5.
+
+    Notes
+    -----
+    As planned, a step takes tens of seconds on two cores. The smoke and quick tiers therefore set
+    the last three and a small ``memory_gb`` (`benchmark/suites/table1.yaml`): topology, patch and
+    batch still come from the planner, but of coarser voxels, a narrower network and a small
+    memory. Such a row says what nnU-Net does within that tier, not what it can do.
     """
 
     outputs = ("mask",)
@@ -73,10 +86,21 @@ class NNUNet:
         planner: str = "nnUNetPlannerResEncM",
         memory_gb: float | None = None,
         mirroring: bool = False,
+        features: int | None = None,
+        spacing: list[float] | None = None,
+        tile_step: float = 0.5,
     ) -> None:
         if memory_gb is not None and not memory_gb > 0:
             raise ValueError(f"memory_gb must be above 0, not {memory_gb}")
+        if features is not None and features < 1:
+            raise ValueError(f"features must be at least 1, not {features}")
+        if spacing is not None and (len(spacing) != 3 or not min(spacing) > 0):
+            raise ValueError(f"spacing must be three sizes (z, y, x) in mm, not {spacing}")
+        if not 0 < tile_step <= 1:
+            raise ValueError(f"tile_step must be above 0 and at most 1, not {tile_step}")
         self.planner, self.memory_gb, self.mirroring = planner, memory_gb, mirroring
+        self.features, self.tile_step = features, tile_step
+        self.spacing = None if spacing is None else [float(size) for size in spacing]
 
     def run(
         self,
@@ -124,8 +148,21 @@ class NNUNet:
             shutil.rmtree(folder, ignore_errors=True)
         result.curve = [tuple(point) for point in ledger.pop("curve")]
         result.ledger = {**ledger, "budget": settings.budget, "grid": list(prepared.grid.shape)}
-        result.notes = self.notes
+        result.notes = (*self.notes, *self._narrowed())
         return result
+
+    def _narrowed(self) -> tuple[str, ...]:
+        """What of a plan was not nnU-Net's own, for the board."""
+        parts = []
+        if self.features is not None:
+            parts.append(f"{self.features} features at first instead of 32")
+        if self.spacing is not None:
+            parts.append(f"voxels of {' x '.join(f'{size:g}' for size in self.spacing)} mm")
+        if self.memory_gb is not None:
+            parts.append(f"patch and batch planned for {self.memory_gb:g} GB")
+        if self.tile_step != 0.5:
+            parts.append(f"tiles {self.tile_step:g} of a patch apart instead of 0.5")
+        return (f"made smaller than planned: {', '.join(parts)}",) if parts else ()
 
     def _write_job(
         self, folder: Path, settings: Settings, seed: int, device: str, threads: int
@@ -133,6 +170,9 @@ class NNUNet:
         job = {
             "planner": self.planner,
             "memory_gb": self.memory_gb,
+            "features": self.features,
+            "spacing": self.spacing,
+            "tile_step": self.tile_step,
             "trainer": "nnUNetTrainer" if self.mirroring else "nnUNetTrainerNoMirroring",
             "budget": settings.budget,
             "seed": seed,

@@ -40,21 +40,52 @@ def plan(job: dict) -> str:
     """Fingerprint, plan and preprocess the raw dataset; the name of the plans."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import (
         extract_fingerprints,
-        plan_experiments,
+        plan_experiment_dataset,
         preprocess,
     )
 
     workers = job["threads"]
     extract_fingerprints([1], num_processes=workers, show_progress_bar=False)
-    name = plan_experiments(
-        [1],
-        experiment_planner_class_name=job["planner"],
+    _, name = plan_experiment_dataset(
+        1,
+        planner_of(job["planner"], job["features"]),
         gpu_memory_target_in_gb=job["memory_gb"],
+        overwrite_target_spacing=job["spacing"],
     )
     preprocess(
         [1], name, configurations=[CONFIGURATION], num_processes=[workers], show_progress_bar=False
     )
     return name
+
+
+def planner_of(name: str, features: int | None) -> type:
+    """nnU-Net's planner of that name, whose networks begin with so many features (None: its own).
+
+    Raises
+    ------
+    Fault
+        If nnU-Net has no such planner.
+    """
+    import nnunetv2
+    from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+
+    found = recursive_find_python_class(
+        os.path.join(nnunetv2.__path__[0], "experiment_planning"),
+        name,
+        "nnunetv2.experiment_planning",
+    )
+    if found is None:
+        raise Fault(f"it has no experiment planner {name!r}")
+    if features is None:
+        return found
+
+    class Narrow(found):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            self.UNet_base_num_features = features
+
+    Narrow.__name__ = name  # the plans hold it
+    return Narrow
 
 
 def make_trainer(folder: Path, job: dict, plans_name: str):
@@ -165,13 +196,30 @@ def warm_up(trainer, batch: dict) -> float:
     return float(counter.get_total_flops())
 
 
+def in_pairs(network) -> list:
+    """Let a network see each batch twice and answer once; the hooks, to be removed.
+
+    PyTorch's 3D convolution of a single sample leaves oneDNN for small inputs, and then takes four
+    times as long as one of two samples.
+    """
+    import torch
+
+    return [
+        network.register_forward_pre_hook(lambda _, inputs: (torch.cat([*inputs, *inputs]),)),
+        network.register_forward_hook(lambda _, inputs, output: output[: len(output) // 2]),
+    ]
+
+
 def predict(trainer, folder: Path, job: dict) -> None:
     """Summed log probabilities (components + 1, 4) of every test scan, by nnU-Net's predictor."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     trainer.set_deep_supervision_enabled(False)
     trainer.network.eval()
+    if trainer.device.type == "cpu":
+        in_pairs(trainer.network)
     predictor = nnUNetPredictor(
+        tile_step_size=job["tile_step"],
         use_mirroring=trainer.inference_allowed_mirroring_axes is not None,
         perform_everything_on_device=job["device"] == "cuda",
         device=trainer.device,

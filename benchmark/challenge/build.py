@@ -36,6 +36,7 @@ def build_submission(
     out: Path,
     naming: Naming = NAMING,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> Report:
     """Label scans and write a submission, or nothing at all.
 
@@ -54,6 +55,8 @@ def build_submission(
     naming : Naming
     progress : callable, optional
         Called as ``progress(done, total)`` after each scan that was labelled.
+    workers : int, optional
+        Processes of the check.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def build_submission(
         failed = _write_maps(labeller, cohort, ids, draft, naming, progress)
         if failed:
             return Report(faults=failed)
-        report = check_submission(draft, cohort, ids, naming)
+        report = check_submission(draft, cohort, ids, naming, workers=workers)
         # The draft's name means nothing to anybody.
         for lines in (report.faults, report.warnings):
             lines[:] = [line.replace(str(draft), str(out)) for line in lines]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,6 +13,7 @@ import SimpleITK as sitk
 
 from benchmark.calcium import ARTERIES, DEFAULT, UNDETERMINED, Conventions, label_candidates
 from benchmark.challenge.maps import NAMING, Naming, read_map
+from benchmark.challenge.processes import mapped
 from benchmark.challenge.source import Source, open_source
 from benchmark.cohorts.base import Cohort, Scan
 from benchmark.cohorts.geometry import Geometry, to_memory
@@ -50,8 +52,9 @@ def check_submission(
     ids: Iterable[str],
     naming: Naming = NAMING,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> Report:
-    """Check a submission against the scans it is for; one scan is in memory at a time.
+    """Check a submission against the scans it is for; a process has one scan in memory at a time.
 
     Parameters
     ----------
@@ -65,6 +68,8 @@ def check_submission(
     naming : Naming
     progress : callable, optional
         Called as ``progress(done, total)`` after each scan.
+    workers : int, optional
+        Processes; None reads in this one.
 
     Raises
     ------
@@ -80,9 +85,11 @@ def check_submission(
             names = " and ".join(source.where(name) for name in found[:2])
             report.faults.append(f"{id}: two maps, {names}; keep one")
     report.faults += superfluous(source, ids, naming)
-    for done, id in enumerate(ids, start=1):
-        header = places[id][0] if places[id] else None
-        _check_scan(source, header, cohort, id, naming, report)
+    task = partial(_check_scan, source, places, cohort, naming)
+    for done, found in enumerate(mapped(task, ids, workers), start=1):
+        report.faults += found.faults
+        report.warnings += found.warnings
+        report.lesions |= found.lesions
         if progress:
             progress(done, len(ids))
     folders = {str(PurePosixPath(name).parent) for found in places.values() for name in found}
@@ -98,21 +105,19 @@ def check_submission(
 
 
 def _check_scan(
-    source: Source, header: str | None, cohort: Cohort, id: str, naming: Naming, report: Report
-) -> None:
-    """Check one scan's map and add to the report what is to be said."""
+    source: Source, places: dict[str, list[str]], cohort: Cohort, naming: Naming, id: str
+) -> Report:
+    """Check one scan's map."""
     try:
         scan = cohort.load(id)
     except UserError as error:
-        report.faults.append(f"{id}: its scan cannot be read: {error}")
-        return
+        return Report([f"{id}: its scan cannot be read: {error}"])
+    header = places[id][0] if places[id] else None
     reading = read_map(source, header, f"{naming.stem(id)}.mhd", geometry_of(scan))
-    report.faults += reading.faults
-    if reading.labels is not None:
-        lesions, faults, warnings = check_labels(scan, reading.labels, source.where(header))
-        report.lesions[id] = lesions
-        report.faults += faults
-        report.warnings += warnings
+    if reading.labels is None:
+        return Report(list(reading.faults))
+    lesions, faults, warnings = check_labels(scan, reading.labels, source.where(header))
+    return Report([*reading.faults, *faults], warnings, {id: lesions})
 
 
 def find_maps(source: Source, ids: Iterable[str], naming: Naming) -> dict[str, list[str]]:
@@ -177,19 +182,22 @@ def check_labels(
     """
     components, n = label_candidates(scan.voxels, conventions)
     faults, warnings = [], []
-    labelled = labels > 0
-    outside = labelled & (components == 0)
-    count = int(np.count_nonzero(outside))
-    if count:
+    # labelled voxels are few: places of theirs, and the sizes of all components, are enough
+    places = np.flatnonzero(labels)
+    component = components.reshape(-1)[places].astype(np.int64)
+    outside = places[component == 0]
+    if len(outside):
         faults.append(
-            f"{where}: {count} labelled voxels where the scan is not above "
+            f"{where}: {len(outside)} labelled voxels where the scan is not above "
             f"{conventions.threshold:g} HU, the first at {_place(scan, outside)}"
         )
-    inside = components > 0
-    component = components[inside].astype(np.int64)
-    votes = np.bincount(component * 5 + labels[inside], minlength=(n + 1) * 5).reshape(-1, 5)
-    kinds = (votes[:, 1:] > 0).sum(axis=1)  # different labels in each component
-    mixed, part = kinds > 1, (kinds > 0) & (votes[:, 0] > 0)
+    label = labels.reshape(-1)[places]
+    votes = np.bincount(component * 5 + label, minlength=(n + 1) * 5).reshape(-1, 5)
+    votes[0] = 0
+    labelled = votes.sum(axis=1)
+    kinds = (votes > 0).sum(axis=1)  # different labels in each component
+    sizes = np.bincount(components[components > 0], minlength=n + 1)
+    mixed, part = kinds > 1, (labelled > 0) & (labelled < sizes)
     for which, text, lines in (
         (mixed, "with more than one label", faults),
         (part & ~mixed, "labelled in part", warnings),
@@ -199,14 +207,14 @@ def check_labels(
             names = " and ".join(NAMES[k] for k in range(1, UNDETERMINED + 1) if votes[first, k])
             lines.append(
                 f"{where}: {int(which.sum())} lesions {text}, the first ({names}) at "
-                f"{_place(scan, labelled & (components == first))}"
+                f"{_place(scan, places[component == first])}"
             )
     return int((kinds > 0).sum()), faults, warnings
 
 
-def _place(scan: Scan, mask: np.ndarray) -> str:
-    """Name the first voxel of a mask as the file numbers its voxels."""
-    z, y, x = (int(places[0]) for places in np.nonzero(mask))
+def _place(scan: Scan, places: np.ndarray) -> str:
+    """Name the first of some places in the flat array as the file numbers its voxels."""
+    z, y, x = (int(index) for index in np.unravel_index(places[0], scan.voxels.shape))
     geometry = geometry_of(scan)
     grid = geometry.put_on(sitk.Image(geometry.size, sitk.sitkUInt8))
     point = to_memory(grid).TransformIndexToPhysicalPoint((x, y, z))

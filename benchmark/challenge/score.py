@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmark.calcium import SCORES, TARGETS
 from benchmark.challenge.checker import Progress, check_labels, find_maps, geometry_of
 from benchmark.challenge.maps import NAMING, Naming, read_map
+from benchmark.challenge.processes import mapped
 from benchmark.challenge.scorer import (
     AS_STATED,
     KEYS,
@@ -19,7 +21,7 @@ from benchmark.challenge.scorer import (
     measures,
     score_patient,
 )
-from benchmark.challenge.source import open_source
+from benchmark.challenge.source import Source, open_source
 from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
 from benchmark.metrics import Estimate
@@ -64,8 +66,9 @@ def score_submission(
     rules: Rules = AS_STATED,
     name: str | None = None,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> ScoredSubmission:
-    """Score the maps of a folder or zip; one scan is in memory at a time.
+    """Score the maps of a folder or zip; a process has one scan in memory at a time.
 
     Parameters
     ----------
@@ -81,6 +84,8 @@ def score_submission(
         By default that of the file or folder.
     progress : callable, optional
         Called as ``progress(done, total)`` after each scan.
+    workers : int, optional
+        Processes; None reads in this one.
 
     Raises
     ------
@@ -91,28 +96,15 @@ def score_submission(
     source = open_source(path)
     places = find_maps(source, ids, naming)
     patients, worst, unscored, remarks = {}, [], [], []
-    for done, id in enumerate(ids, start=1):
+    task = partial(_score_scan, source, places, cohort, naming, rules)
+    for done, (id, found) in enumerate(zip(ids, mapped(task, ids, workers), strict=True), start=1):
+        if found.patient is not None:
+            patients[id] = found.patient
+        worst += found.worst
+        unscored += found.unscored
+        remarks += found.remarks
         if progress:
             progress(done, len(ids))
-        try:
-            scan = cohort.load(id)
-            if scan.labels is None:
-                raise UserError(f"{id}: has no reference labels to be scored by")
-        except UserError as error:
-            unscored.append(f"{id}: not scored: {str(error).removeprefix(f'{id}: ')}")
-            continue
-        header = places[id][0] if places[id] else None
-        reading = read_map(source, header, f"{naming.stem(id)}.mhd", geometry_of(scan))
-        if reading.labels is None:
-            worst.append(f"{reading.faults[-1]} (takes the worst value)")
-            remarks += reading.faults[:-1]
-        else:
-            remarks += reading.faults
-            _, faults, warnings = check_labels(
-                scan, reading.labels, source.where(header), rules.conventions
-            )
-            remarks += faults + warnings
-        patients[id] = score_patient(scan.voxels, scan.labels, reading.labels, scan.spacing, rules)
     if not patients:
         reason = f" ({unscored[0]})" if unscored else ""
         raise UserError(f"{path}: there is no scan with a reference to score it by{reason}")
@@ -124,6 +116,45 @@ def score_submission(
         tuple(unscored),
         tuple(remarks),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """What came of one scan."""
+
+    patient: PatientScore | None = None
+    worst: tuple[str, ...] = ()
+    unscored: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def _score_scan(
+    source: Source,
+    places: dict[str, list[str]],
+    cohort: Cohort,
+    naming: Naming,
+    rules: Rules,
+    id: str,
+) -> _Scored:
+    """Score one scan's map; without one that can be used the scan takes the worst value."""
+    try:
+        scan = cohort.load(id)
+        if scan.labels is None:
+            raise UserError(f"{id}: has no reference labels to be scored by")
+    except UserError as error:
+        return _Scored(unscored=(f"{id}: not scored: {str(error).removeprefix(f'{id}: ')}",))
+    header = places[id][0] if places[id] else None
+    reading = read_map(source, header, f"{naming.stem(id)}.mhd", geometry_of(scan))
+    worst, remarks = (), reading.faults
+    if reading.labels is None:
+        worst, remarks = (f"{remarks[-1]} (takes the worst value)",), remarks[:-1]
+    else:
+        _, faults, warnings = check_labels(
+            scan, reading.labels, source.where(header), rules.conventions
+        )
+        remarks = (*remarks, *faults, *warnings)
+    patient = score_patient(scan.voxels, scan.labels, reading.labels, scan.spacing, rules)
+    return _Scored(patient, worst, (), remarks)
 
 
 def figure_table(scored: ScoredSubmission) -> str:

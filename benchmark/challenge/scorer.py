@@ -193,25 +193,25 @@ def score_patient(
     voxel_mm3 = math.prod(check_spacing(spacing))
     check_labels(reference, voxels)
     components, n = label_candidates(voxels, rules.conventions)
-    inside = components > 0
-    component = components[inside]
+    inside = np.flatnonzero(components)
+    component = components.reshape(-1)[inside]
     sizes = np.bincount(component, minlength=n + 1) * voxel_mm3
     kept = sizes * (1 + 1e-9) >= rules.min_lesion_mm3
     kept[0] = False
-    truth = label_lesions(component, reference[inside], voxel_mm3, rules)
+    truth = label_lesions(component, reference.reshape(-1)[inside], voxel_mm3, rules)
     amounts = (np.ones(n + 1), sizes)
     missed = [_outcomes(truth, np.zeros_like(truth), amount)[2] for amount in amounts]
 
     def scores(labels: np.ndarray) -> np.ndarray:
         whole = np.zeros(components.shape, np.uint8)
-        whole[inside] = labels[component]
+        whole.reshape(-1)[inside] = labels[component]
         return score_scan(voxels, whole, spacing, rules.conventions)
 
     if submitted is None:
         lesions, volumes, found = (np.full((3, len(TARGETS)), np.nan) for _ in range(3))
     else:
         check_labels(submitted, voxels)
-        estimate = label_lesions(component, submitted[inside], voxel_mm3, rules)
+        estimate = label_lesions(component, submitted.reshape(-1)[inside], voxel_mm3, rules)
         lesions, volumes = (_outcomes(truth, estimate, amount) for amount in amounts)
         found = scores(estimate)
     return PatientScore(

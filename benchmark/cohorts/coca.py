@@ -13,13 +13,13 @@ from benchmark.calcium import DEFAULT, Conventions
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.coca_xml import Outline, read_outlines
 from benchmark.cohorts.dicom import group_series, scan_of
-from benchmark.cohorts.dicom_header import dicom_files, quiet
+from benchmark.cohorts.dicom_header import dicom_files
 from benchmark.cohorts.dicom_series import Series, read_series
-from benchmark.cohorts.disk import DiskCohort, Entry
+from benchmark.cohorts.disk import Entry
 from benchmark.cohorts.geometry import to_memory
+from benchmark.cohorts.nameless import NamelessCohort
 from benchmark.cohorts.polygons import fill
 from benchmark.cohorts.privacy import new_id
-from benchmark.cohorts.scan_check import ScanCheck, judge
 from benchmark.cohorts.volumes import labels_of
 from benchmark.errors import UserError
 
@@ -28,7 +28,7 @@ RELEASE = "Gated_release_final"
 MissingXml = Literal["unlabelled", "no-calcium", "refuse"]
 
 
-class CocaCohort(DiskCohort):
+class CocaCohort(NamelessCohort):
     """The gated part of COCA.
 
     ::
@@ -45,7 +45,7 @@ class CocaCohort(DiskCohort):
 
     Parameters
     ----------
-    path, cache, conventions
+    path, cache, conventions, keep
         As for `DiskCohort`.
     missing_xml : {"unlabelled", "no-calcium", "refuse"}
         A patient without XML may have no calcium or may not have been annotated; the release does
@@ -62,6 +62,7 @@ class CocaCohort(DiskCohort):
     """
 
     format = "coca"
+    outlined = True
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class CocaCohort(DiskCohort):
         conventions: Conventions = DEFAULT,
         missing_xml: MissingXml = "unlabelled",
         pixel_offset: float = 0.0,
+        keep: bool = True,
     ) -> None:
         if missing_xml not in ("unlabelled", "no-calcium", "refuse"):
             raise UserError(
@@ -78,8 +80,7 @@ class CocaCohort(DiskCohort):
         if not isinstance(pixel_offset, int | float) or not -1 <= pixel_offset <= 1:
             raise UserError(f"pixel_offset {pixel_offset!r} is no part of a pixel; use 0 or 0.5")
         self.missing_xml, self.pixel_offset = missing_xml, float(pixel_offset)
-        self._places: dict[str, str] = {}
-        super().__init__(path, cache, conventions)
+        super().__init__(path, cache, conventions, keep)
         self.name = "coca"
 
     def _find(self) -> Iterable[Entry]:
@@ -116,15 +117,6 @@ class CocaCohort(DiskCohort):
 
     def _reading(self) -> str:
         return f"{self.format} {self.missing_xml} {self.pixel_offset:g}"
-
-    def _inspect(self, entry: Entry) -> tuple[ScanCheck, Scan | None]:
-        try:
-            with quiet():
-                scan, warnings = self._read(entry)
-        except UserError as error:
-            where = self._places[entry.id]
-            return ScanCheck(entry.id, "refused", f"{where}: {error}"), None
-        return judge(scan, self.conventions, warnings, outlined=True)
 
     def _read(self, entry: Entry) -> tuple[Scan, list[str]]:
         groups, unread = group_series(entry.image)
@@ -172,19 +164,6 @@ class CocaCohort(DiskCohort):
         if len(groups) > 1:
             fitting[0][2].append(f"{len(groups)} series; the one that fits the XML was taken")
         return fitting[0]
-
-    def _hashes(self, entry: Entry) -> tuple[str, ...]:
-        try:
-            return super()._hashes(entry)
-        except UserError:
-            where = self._places[entry.id]
-            raise UserError(f"{where}: a file is gone or cannot be read") from None
-
-    def _fingerprint_rows(self) -> Iterable[tuple]:
-        # Ids differ between machines; sorted content does not.
-        yield (self._reading(),)
-        entries = (entry for entry in self._entries.values() if not entry.fault)
-        yield from sorted(self._hashes(entry) for entry in entries)
 
 
 def coca_root(path: Path) -> Path | None:

@@ -9,15 +9,15 @@ from pathlib import Path
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.dicom_header import SliceHeader, dicom_files, read_header
 from benchmark.cohorts.dicom_series import Series, read_series
-from benchmark.cohorts.disk import DiskCohort, Entry
+from benchmark.cohorts.disk import Entry
 from benchmark.cohorts.geometry import to_memory
+from benchmark.cohorts.nameless import NamelessCohort
 from benchmark.cohorts.privacy import new_id
-from benchmark.cohorts.scan_check import ScanCheck, judge
 from benchmark.cohorts.volumes import check_hu, voxels_of
 from benchmark.errors import UserError
 
 
-class DicomCohort(DiskCohort):
+class DicomCohort(NamelessCohort):
     """Every CT series below a folder is a scan.
 
     Ids are keyed hashes of the series' own (see `benchmark.cohorts.privacy`). Nothing of a header,
@@ -54,30 +54,9 @@ class DicomCohort(DiskCohort):
                 patient=self._patient(headers[0].patient or headers[0].study),
             )
 
-    def __init__(self, path, *arguments, **options) -> None:
-        self._places: dict[str, str] = {}
-        super().__init__(path, *arguments, **options)
-
-    def _inspect(self, entry: Entry) -> tuple[ScanCheck, Scan | None]:
-        try:
-            series = read_series([read_header(path) for path in entry.image])
-            scan = scan_of(series, entry.id)
-        except UserError as error:
-            where = self._places[entry.id]
-            return ScanCheck(entry.id, "refused", f"{where}: {error}"), None
-        return judge(scan, self.conventions, series.warnings)
-
-    def _hashes(self, entry: Entry) -> tuple[str, ...]:
-        try:
-            return super()._hashes(entry)
-        except UserError:
-            where = self._places[entry.id]
-            raise UserError(f"{where}: a file is gone or cannot be read") from None
-
-    def _fingerprint_rows(self) -> Iterable[tuple]:
-        # Ids differ between machines; sorted content does not.
-        yield (self._reading(),)
-        yield from sorted(self._hashes(entry) for entry in self._entries.values())
+    def _read(self, entry: Entry) -> tuple[Scan, list[str]]:
+        series = read_series([read_header(path) for path in entry.image])
+        return scan_of(series, entry.id), series.warnings
 
 
 _SCANS = ("ct", "multiframe")

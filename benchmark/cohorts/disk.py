@@ -64,6 +64,9 @@ class DiskCohort(Cohort):
         several cohorts. Without one, files are read anew each time.
     conventions : Conventions
         How calcium is found and scored.
+    keep : bool
+        Whether converted scans are kept in `cache`; otherwise it only holds the key that new ids
+        are made with, so that a scan has one id wherever it is read.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class DiskCohort(Cohort):
         path: str | Path,
         cache: str | Path | None = None,
         conventions: Conventions = DEFAULT,
+        keep: bool = True,
     ) -> None:
         self.path = Path(path)
         self.name = self.path.resolve().name
@@ -90,7 +94,7 @@ class DiskCohort(Cohort):
         self._checks: dict[str, ScanCheck] = {}
         self._cache: FolderCache | None = None
         entries = tuple(self._find())
-        if cache is not None:
+        if cache is not None and keep:
             self._cache = FolderCache(Path(cache), conventions)
         counts = defaultdict(int)
         for entry in entries:
@@ -113,6 +117,19 @@ class DiskCohort(Cohort):
         """Read and judge a scan; here one image file and one label file."""
         labels = entry.labels[0] if entry.labels else None
         return inspect_scan(entry.id, entry.image[0], labels, self.conventions)
+
+    def _read_alone(self, entry: Entry) -> Scan:
+        """Read a scan as `_inspect` does, where nobody asks for the verdict and nothing is kept.
+
+        Raises
+        ------
+        UserError
+            If it is refused.
+        """
+        check, scan = self._inspect(entry)
+        if scan is None:
+            raise UserError(check.reason)
+        return scan
 
     def _has_labels(self, entry: Entry) -> bool:
         """Whether the reference of a scan is known."""
@@ -256,10 +273,17 @@ class DiskCohort(Cohort):
         """
         if id not in self._entries:
             raise UserError(f"{self.path}: no scan {id!r}")
-        check, scan = self._convert(id)
-        if scan is None:
-            raise UserError(check.reason)
-        return replace(scan, centre=self._entries[id].centre)
+        entry = self._entries[id]
+        if self._cache is None and not entry.fault:
+            try:
+                scan = self._read_alone(entry)
+            except MemoryError:
+                raise UserError(f"{id}: does not fit into memory") from None
+        else:
+            check, scan = self._convert(id)
+            if scan is None:
+                raise UserError(check.reason)
+        return replace(scan, centre=entry.centre)
 
     def prepare(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def export_cohort(
     out : Path
         A new or empty folder.
     split : Split, optional
-        For "nnunet": its test part goes to ``imagesTs`` and ``labelsTs``.
+        For "nnunet": its test part goes to ``imagesTs`` and ``labelsTs``. For "orcascore": its test
+        part gets names of test scans (``TEV1P1``) and no reference, as the challenge has it.
     progress : callable, optional
 
     Raises
@@ -51,9 +53,9 @@ def export_cohort(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is not empty; choose a new folder")
     centres = {record.id: record.centre for record in cohort.records()}
-    names = _orcascore_names(ids, centres) if format == "orcascore" else {}
-    names = {id: str(n) for n, id in enumerate(ids)} if format == "coca" else names
     test = set(split.test) if split else set()
+    names = _orcascore_names(ids, centres, test) if format == "orcascore" else {}
+    names = {id: str(n) for n, id in enumerate(ids)} if format == "coca" else names
     try:
         out.mkdir(parents=True, exist_ok=True)
         for done, id in enumerate(ids, start=1):
@@ -93,22 +95,27 @@ def _write_pair(scan: Scan, image: Path, labels: Path) -> None:
 
 
 def _write_orcascore(scan: Scan, out: Path, name: str) -> None:
-    """Write CT and reference as the challenge has them: short pixels, `.raw` beside `.mhd`."""
+    """Write CT and, of a training scan, reference as the challenge has them: short, `.raw`."""
     image = to_scan_grid(scan.voxels, file_geometry(scan))
     write_image(image, out / f"{name}CTI.mhd", compress=False)
+    if name.startswith("TE"):
+        return
     reference = out / f"{name}R.mhd"
     write_labels(reference, scan.labels, file_geometry(scan), dtype=np.int16, compress=False)
 
 
-def _orcascore_names(ids: tuple[str, ...], centres: dict[str, str]) -> dict[str, str]:
+def _orcascore_names(
+    ids: tuple[str, ...], centres: dict[str, str], test: set[str]
+) -> dict[str, str]:
     """Return names as the challenge's, a vendor number for each centre; its own ids stay."""
-    if all(NAME.fullmatch(f"{id}R.mhd") for id in ids):
+    if not test and all(NAME.fullmatch(f"{id}R.mhd") for id in ids):
         return {id: id for id in ids}
     vendors = {centre: v for v, centre in enumerate(sorted({centres[id] for id in ids}), start=1)}
-    counts, names = dict.fromkeys(vendors, 0), {}
+    counts, names = defaultdict(int), {}
     for id in ids:
-        counts[centres[id]] += 1
-        names[id] = f"TRV{vendors[centres[id]]}P{counts[centres[id]]}"
+        part = "TE" if id in test else "TR"
+        counts[part, centres[id]] += 1
+        names[id] = f"{part}V{vendors[centres[id]]}P{counts[part, centres[id]]}"
     return names
 
 

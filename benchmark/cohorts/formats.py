@@ -35,7 +35,9 @@ LARGEST_FILE = 16 << 20
 """Bytes of a cohort file."""
 
 
-def open_data(path: Path, format: str | None = None, cache: Path | None = None) -> DiskCohort:
+def open_data(
+    path: Path, format: str | None = None, cache: Path | None = None, keep: bool = True
+) -> DiskCohort:
     """Open scans on disk.
 
     Parameters
@@ -44,7 +46,7 @@ def open_data(path: Path, format: str | None = None, cache: Path | None = None) 
         A folder, a CSV file, or a cohort file (`.yaml`).
     format : str, optional
         One of `FORMATS`; by default it is found out.
-    cache : Path, optional
+    cache, keep : Path, bool, optional
         As for `DiskCohort`.
 
     Raises
@@ -53,8 +55,8 @@ def open_data(path: Path, format: str | None = None, cache: Path | None = None) 
         If the format cannot be told, or the cohort cannot be opened.
     """
     if path.suffix.lower() in (".yaml", ".yml") and not path.is_dir():
-        return _open_file(path, format, cache)
-    return _open(path, format or detect(path), cache, {})
+        return _open_file(path, format, cache, keep)
+    return _open(path, format or detect(path), cache, {"keep": keep})
 
 
 def detect(path: Path) -> str:
@@ -130,7 +132,7 @@ def _open(path: Path, format: str, cache: Path | None, options: dict) -> DiskCoh
     return Kind(path, cache, **options)
 
 
-def _open_file(path: Path, format: str | None, cache: Path | None) -> DiskCohort:
+def _open_file(path: Path, format: str | None, cache: Path | None, keep: bool) -> DiskCohort:
     """Open the cohort that a YAML file describes; its paths are relative to the file."""
     values = _read_file(path)
     if format is not None and values.get("format", format) != format:
@@ -156,7 +158,7 @@ def _open_file(path: Path, format: str | None, cache: Path | None) -> DiskCohort
     name = str(values.get("name") or "")
     if not name.isprintable() or set(name) & set("/\\") or name.startswith("."):
         raise UserError(f"{path}: the name {name!r} cannot be part of a folder's name")
-    cohort = _open(data, kind, cache, options)
+    cohort = _open(data, kind, cache, {**options, "keep": keep})
     cohort.leave_out = refused == "leave-out"
     cohort.choice = _with_ids(choice, cohort)
     cohort.name = name or cohort.name

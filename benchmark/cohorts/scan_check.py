@@ -127,8 +127,7 @@ def judge(
         warnings.append("unusual spacing for a calcium scan")
     facts, change = {}, ""
     if scan.labels is not None:
-        labels = np.where(above_threshold(scan.voxels, conventions), scan.labels, 0)
-        labels = labels.astype(np.uint8, copy=False)
+        labels = cut_to_calcium(scan, conventions).labels
         scores = score_scan(scan.voxels, labels, scan.spacing, conventions)
         lesions = lesion_table(scan.voxels, labels, scan.spacing, conventions)
         drawn, left = np.count_nonzero(scan.labels), np.count_nonzero(labels)
@@ -159,6 +158,18 @@ def judge(
         **facts,
     )
     return check, scan
+
+
+def cut_to_calcium(scan: Scan, conventions: Conventions = DEFAULT) -> Scan:
+    """Return a scan whose labels, where it has any, lie on voxels above the threshold alone."""
+    if scan.labels is None:
+        return scan
+    labels = scan.labels.astype(np.uint8)
+    # labels are few: only their voxels are looked at
+    places = np.flatnonzero(labels)
+    calcium = above_threshold(scan.voxels.reshape(-1)[places], conventions)
+    labels.reshape(-1)[places[~calcium]] = 0
+    return replace(scan, labels=labels)
 
 
 def noise_estimate(voxels: np.ndarray, block: int = 8) -> float:

@@ -58,9 +58,10 @@ class TableCohort(DiskCohort):
         cache: str | Path | None = None,
         conventions: Conventions = DEFAULT,
         root: str | Path | None = None,
+        keep: bool = True,
     ) -> None:
         self._root = Path(root) if root is not None else Path(path).parent
-        super().__init__(path, cache, conventions)
+        super().__init__(path, cache, conventions, keep)
         self.name = self.path.stem
 
     def _find(self) -> Iterable[Entry]:

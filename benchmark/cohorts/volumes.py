@@ -93,10 +93,11 @@ def check_hu(values: np.ndarray, where: str | Path) -> np.ndarray:
             f"{where}: values {low:g} to {high:g} are not HU; "
             "apply rescale slope and intercept, and do not normalise"
         )
-    if whole and values.dtype.itemsize < 2:
+    highest = np.iinfo(np.int16).max
+    if whole and low >= PADDING and high <= highest:
         return values.astype(np.int16)
     values = values if whole else np.rint(values)
-    return np.clip(values, PADDING, np.iinfo(np.int16).max).astype(np.int16, copy=False)
+    return np.clip(values, PADDING, highest).astype(np.int16, copy=False)
 
 
 def labels_of(image: sitk.Image, path: Path, largest: int) -> np.ndarray:
@@ -107,9 +108,11 @@ def labels_of(image: sitk.Image, path: Path, largest: int) -> np.ndarray:
     UserError
         If a value is not a whole number from 0 to `largest`.
     """
-    values = sitk.GetArrayFromImage(image)
-    if values.dtype == np.uint8 and values.max(initial=0) <= largest:
-        return values
+    values = sitk.GetArrayViewFromImage(image)
+    if values.dtype.kind in "iu":
+        # a range is enough where all numbers are whole, and takes a tenth of the time
+        if values.min() >= 0 and values.max() <= largest:
+            return values.astype(np.uint8)
     known = np.isin(values, np.arange(largest + 1))
     if not known.all():
         unknown = ", ".join(f"{value:g}" for value in np.unique(values[~known])[:5])

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from benchmark.commands.options import cache, data, runs_folder, spacing
+from benchmark.errors import UserError
 
 
 @click.command()
@@ -76,8 +77,6 @@ def run(methods, budget, changes, figures, plain, deterministic, **options) -> i
     crash) goes on from its checkpoint: type the same command. Exit status 1 says that a method
     failed; its reason is on the leaderboard.
     """
-    from benchmark.errors import UserError
-
     pairs = []
     for text in changes:
         key, equals, value = text.partition("=")
@@ -95,12 +94,16 @@ def run(methods, budget, changes, figures, plain, deterministic, **options) -> i
     from benchmark.runs.display import Display, LiveDisplay
     from benchmark.runs.execute import execute
     from benchmark.runs.request import Request, split_names
+    from benchmark.suites.load import load_suite
 
     names = tuple(name for item in methods for name in split_names(item))
     console = make_console()
     live = console.is_terminal and not plain
     display = LiveDisplay(console) if live else Display(console)
     request = Request(methods=names, changes=tuple(pairs), **options)
+    folds = load_suite(request.suite).orcascore_folds
+    if folds:
+        return _cross_validate(request, display, folds)
     outcome = execute(request, display)
 
     from benchmark.report.files import write_files
@@ -123,6 +126,33 @@ def run(methods, budget, changes, figures, plain, deterministic, **options) -> i
         log = request.out / "cells" / cell.folder / "log.txt"
         display.say(f"failed: {cell.title}, seed {cell.seed}: {cell.reason} ({log})")
     return 1 if outcome.failed else 0
+
+
+def _cross_validate(request, display, folds: int) -> int:
+    """Run every fold, then join their label maps and score them as orCaScore does."""
+    from benchmark.report.files import write_files
+    from benchmark.report.leaderboard import make_board
+    from benchmark.runs.folds import board_lines, join, run_folds, score_joined, write_joined
+
+    outcomes = run_folds(request, display, folds)
+    for outcome in outcomes:
+        board = make_board(outcome.plan, outcome.cells)
+        write_files(board, outcome.plan, outcome.cells, outcome.folder)
+    joined = join(outcomes)
+    if not joined:
+        raise UserError("none of the methods gives labels, which the challenge scores")
+    with display.counting("scans scored") as progress:
+        scored = score_joined(joined, outcomes[0].cohort.load, progress=progress)
+    lines = board_lines(scored, len(joined[0].classes), folds)
+    for line in lines:
+        display.say(line)
+    for path in write_joined(outcomes, scored, lines):
+        display.say(f"written: {path}")
+    failed = [cell for outcome in outcomes for cell in outcome.failed]
+    for one in scored:
+        for line in one.worst:
+            display.say(f"fault: {one.name}: {line}")
+    return 1 if failed else 0
 
 
 def _draw(outcome, display) -> list[Path]:

@@ -56,6 +56,9 @@ def submit() -> None:
     help="Where runs are kept.",
 )
 @click.option(
+    "--workers", type=click.IntRange(1), help="Processes that read scans.  [default: all cores]"
+)
+@click.option(
     "--min-lesion",
     type=click.FloatRange(0),
     default=0.0,
@@ -91,7 +94,7 @@ def submit() -> None:
     show_default=True,
     help="Of --score: scale Agatston by slice spacing / 3 mm.",
 )
-def orcascore(run, check, score, data, out, scans, names, inside, **options) -> int:
+def orcascore(run, check, score, data, out, scans, names, inside, workers, **options) -> int:
     """Make (--run), check (--check) or score (--score) an orCaScore submission.
 
     A submission is one label map a scan, on the scan's own grid, as .mhd and .raw. --run writes
@@ -103,8 +106,10 @@ def orcascore(run, check, score, data, out, scans, names, inside, **options) -> 
         raise UserError("--check writes nothing: leave --out away")
     from benchmark.challenge.maps import Naming
     from benchmark.cohorts.orcascore import OrcaScoreCohort
+    from benchmark.runs.request import usable_cores
 
     naming = Naming(names, inside.strip("/"))
+    workers = workers or usable_cores()
     cohort = OrcaScoreCohort(data)
     part = scans or ("training" if score else "test")
     ids = tuple(id for id in cohort.ids if id.startswith({"test": "TE", "training": "TR"}[part]))
@@ -114,15 +119,15 @@ def orcascore(run, check, score, data, out, scans, names, inside, **options) -> 
             f"{'TE' if part == 'test' else 'TR'}V1P1CTI.mhd is expected); see --scans"
         )
     if score:
-        return _score(score, cohort, ids, naming, out, options)
+        return _score(score, cohort, ids, naming, out, workers, options)
     if len(ids) != CHALLENGE_SCANS[part]:
         _warn(f"{data}: {len(ids)} {part} scans; the challenge gave out {CHALLENGE_SCANS[part]}")
     if run:
-        return _make(run, cohort, ids, naming, out or Path("orcascore.zip"), options)
-    return _check(check, cohort, ids, naming)
+        return _make(run, cohort, ids, naming, out or Path("orcascore.zip"), workers, options)
+    return _check(check, cohort, ids, naming, workers)
 
 
-def _make(run, cohort, ids, naming, out, options) -> int:
+def _make(run, cohort, ids, naming, out, workers, options) -> int:
     from benchmark.challenge.build import build_submission
     from benchmark.prediction import load_predictor
 
@@ -137,7 +142,7 @@ def _make(run, cohort, ids, naming, out, options) -> int:
     for note in predictor.notes:
         _warn(note)
     with _counting("scans labelled") as progress:
-        report = build_submission(predictor, cohort, ids, out, naming, progress)
+        report = build_submission(predictor, cohort, ids, out, naming, progress, workers)
     _tell(report)
     if report.faults:
         click.echo(f"nothing written: {_counted(len(report.faults), 'fault')}")
@@ -146,11 +151,11 @@ def _make(run, cohort, ids, naming, out, options) -> int:
     return 0
 
 
-def _check(path, cohort, ids, naming) -> int:
+def _check(path, cohort, ids, naming, workers) -> int:
     from benchmark.challenge.checker import check_submission
 
     with _counting("scans checked") as progress:
-        report = check_submission(path, cohort, ids, naming, progress)
+        report = check_submission(path, cohort, ids, naming, progress, workers)
     _tell(report)
     if report.faults:
         click.echo(f"{path}: {_counted(len(report.faults), 'fault')}; do not send it")
@@ -159,7 +164,7 @@ def _check(path, cohort, ids, naming) -> int:
     return 0
 
 
-def _score(paths, cohort, ids, naming, out, options) -> int:
+def _score(paths, cohort, ids, naming, out, workers, options) -> int:
     from benchmark.calcium import Conventions
     from benchmark.challenge.score import figure_table, score_submission
     from benchmark.challenge.scorer import Rules
@@ -178,7 +183,7 @@ def _score(paths, cohort, ids, naming, out, options) -> int:
     found = []
     for path, name in zip(paths, names, strict=True):
         with _counting(f"{name}: scans scored") as progress:
-            scored = score_submission(path, cohort, ids, naming, rules, name, progress)
+            scored = score_submission(path, cohort, ids, naming, rules, name, progress, workers)
         for line in scored.remarks:
             _warn(line)
         for line in (*scored.worst, *scored.unscored):

@@ -54,7 +54,9 @@ def published() -> dict[str, dict[tuple[str, str], float]]:
     return {name: tables()["text", name] for name in COMPARED if ("text", name) in tables()}
 
 
-def challenge_figure(submissions: Sequence[ScoredSubmission], folder: Path) -> list[Path]:
+def challenge_figure(
+    submissions: Sequence[ScoredSubmission], folder: Path, folds: int | None = None
+) -> list[Path]:
     """Draw figure 10 of some submissions.
 
     Parameters
@@ -63,6 +65,8 @@ def challenge_figure(submissions: Sequence[ScoredSubmission], folder: Path) -> l
         Each gets a row in every panel.
     folder : Path
         Gets ``fig10`` as .pdf, .png, .txt and four .csv.
+    folds : int, optional
+        Of the cross-validation that made the label maps.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def challenge_figure(submissions: Sequence[ScoredSubmission], folder: Path) -> l
         "patients": patient_rows(submissions),
     }
     figure = draw_challenge(submissions, printed)
-    return save(figure, folder, "fig10", contents, caption(submissions, printed))
+    return save(figure, folder, "fig10", contents, caption(submissions, printed, folds))
 
 
 def draw_challenge(
@@ -192,7 +196,9 @@ def _row(key: Key, name: str, source: str, value, low, high, patients) -> dict:
 
 
 def caption(
-    submissions: Sequence[ScoredSubmission], printed: dict[str, dict[tuple[str, str], float]]
+    submissions: Sequence[ScoredSubmission],
+    printed: dict[str, dict[tuple[str, str], float]],
+    folds: int | None = None,
 ) -> str:
     """The words that belong beside the figure."""
     ids = {id for scored in submissions for id in scored.patients}
@@ -204,7 +210,12 @@ def caption(
         "linearly weighted kappa of the risk category. Dots: by this repository's scorer, with "
         "95 % intervals (percentile bootstrap over patients)."
     )
-    if which != "test":
+    if folds is not None:
+        text += (
+            f" Each scan was labelled by a network that had not seen it (cross-validation, {folds} "
+            "folds); no figure here compares with one of the test scans."
+        )
+    elif which != "test":
         text += (
             " These scans come with their reference: what was trained or tuned on them does "
             "better here than it is, and no figure here compares with one of the test scans."

@@ -17,7 +17,7 @@ from benchmark.cohorts.formats import detect, open_data
 from benchmark.cohorts.headers import parts_of
 from benchmark.cohorts.volumes import SUFFIXES, id_of, read_scan
 from benchmark.errors import UserError
-from benchmark.runs.sources import COHORTS, DATA, open_cohort
+from benchmark.runs.sources import COHORTS, DATA, default_cache, open_cohort
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def open_scans(
     cohort : str
         A cohort's name, or with `data` the name of a format.
     spacing, cache
-        Of the phantom; see `benchmark.runs.sources.open_cohort`.
+        See `benchmark.runs.sources.open_cohort`. Of scans in files the cache only gives the key of
+        their ids.
 
     Raises
     ------
@@ -97,7 +98,8 @@ def open_scans(
             return _of_files(data.resolve().name, files)
         if form == "folder":
             raise UserError(f"{place}: holds no image file ({', '.join(SUFFIXES)})")
-    return of_cohort(open_data(data, form, None))
+    keys = cache or default_cache() / "folders"  # as training has it: the same ids
+    return of_cohort(open_data(data, form, keys, keep=False))
 
 
 def of_cohort(cohort: Cohort) -> Scans:

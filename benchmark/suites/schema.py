@@ -59,6 +59,9 @@ class Suite:
     scales : dict of str to Scale
     paper_table : str or None
         Table of the paper whose figures stand beside ours, "table1" for instance.
+    orcascore_folds : int or None
+        Folds of a cross-validation whose label maps are joined and scored as orCaScore does; None
+        for a single split.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Suite:
     seeds: int
     scales: dict[str, Scale]
     paper_table: str | None = None
+    orcascore_folds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def suite_model() -> type[BaseModel]:
         seeds=(Annotated[int, Field(ge=1)], 1),
         scales=(str | scales, ...),
         paper_table=(str | None, None),
+        orcascore_folds=(Annotated[int, Field(ge=2)] | None, None),
     )
 
 

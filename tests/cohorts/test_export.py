@@ -80,6 +80,19 @@ def test_what_is_written_is_what_other_programs_expect(phantom, tmp_path):
     assert (tmp_path / f"nnunet/labelsTs/{ids[1]}.nii.gz").is_file()
 
 
+def test_the_test_part_is_written_as_test_scans_of_the_challenge(phantom, tmp_path):
+    ids = phantom.ids()
+    export_cohort(phantom, ids, "orcascore", tmp_path / "orca", Split(ids[:2], ids[2:], 0))
+    names = names_of(tmp_path / "orca")
+    assert {names[id][:2] for id in ids[:2]} == {"TR"}
+    assert {names[id][:2] for id in ids[2:]} == {"TE"}
+    cohort = open_data(tmp_path / "orca")
+    assert set(cohort.unlabelled) == {names[id] for id in ids[2:]}
+    assert not list((tmp_path / "orca").glob("TE*R.*"))
+    for id in ids:
+        np.testing.assert_array_equal(cohort.load(names[id]).voxels, phantom.load(id).voxels)
+
+
 def test_a_scan_from_a_file_goes_back_onto_its_own_grid(phantom, tmp_path, monkeypatch):
     ids = phantom.ids()[:1]
     export_cohort(phantom, ids, "nifti", tmp_path / "a")

@@ -6,11 +6,14 @@ import os
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from synthetic import prepared, scan
 
-from baselines.nnunet import DATASET, _classes, field_of, run_child, write_case
+from baselines.nnunet import DATASET, NNUNet, _classes, field_of, run_child, write_case
+from baselines.nnunet_child import in_pairs
 from benchmark.cohorts.base import Cohort
 from benchmark.methods import find
+from benchmark.suites import load_suite
 from benchmark.training.cell import run_cell
 from benchmark.training.loop import CellFailed
 from benchmark.training.settings import Settings
@@ -66,7 +69,8 @@ def test_components_take_the_class_of_the_largest_vote_and_unseen_ones_none():
 
 def test_it_plans_trains_and_predicts_under_the_suites_budget(data):
     before = dict(os.environ)
-    method = find("nnunet+memory_gb=1").settled()
+    small = "features=8+spacing=[5, 4, 4]+memory_gb=0.1+tile_step=1"
+    method = find(f"nnunet+{small}").settled()
     seen = []
     result = run_cell(
         method, data, SETTINGS, 0, "cpu", 1, lambda *state: seen.append(state), cohort=Scans()
@@ -76,6 +80,11 @@ def test_it_plans_trains_and_predicts_under_the_suites_budget(data):
     assert result.ledger["device_seconds"] > 0
     assert result.ledger["flops_per_step"] > 1e8
     assert result.ledger["stages"][0]["patch"]
+    assert result.ledger["stages"][0]["spacing_mm"] == [5, 4, 4]
+    assert result.notes[-1] == (
+        "made smaller than planned: 8 features at first instead of 32, voxels of 5 x 4 x 4 mm, "
+        "patch and batch planned for 0.1 GB, tiles 1 of a patch apart instead of 0.5"
+    )
     assert result.mask.shape == (2, 3, 4)
     assert np.isfinite(result.mask).all()
     for example, classes in zip(data.test, result.components, strict=True):
@@ -86,8 +95,44 @@ def test_it_plans_trains_and_predicts_under_the_suites_budget(data):
     json.dumps(result.ledger)
 
 
+@pytest.mark.parametrize("tier", ["smoke", "quick"])
+@pytest.mark.parametrize("name", ["nnunet", "nnunet-mirroring"])
+def test_the_small_tiers_make_it_smaller(tier, name):
+    options = find(name).settled(load_suite("table1").scales[tier].settings.options).options
+    assert options["features"] == 16
+    assert options["memory_gb"] < 1
+    assert options["mirroring"] == (name == "nnunet-mirroring")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"features": 0}, "features must be at least 1"),
+        ({"spacing": [1, 2]}, "three sizes"),
+        ({"spacing": [1, 2, 0]}, "three sizes"),
+        ({"tile_step": 1.5}, "at most 1"),
+        ({"memory_gb": 0}, "above 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        NNUNet(**options)
+
+
+def test_pairs_change_no_answer():
+    network = torch.nn.Conv3d(1, 2, 3)
+    image = torch.randn(1, 1, 5, 6, 7)
+    alone = network(image)
+    hooks = in_pairs(network)
+    torch.testing.assert_close(network(image), alone)
+    for hook in hooks:
+        hook.remove()
+    assert network(image).shape == alone.shape
+
+
 def test_a_fault_of_the_child_is_one_line_with_its_log_behind(tmp_path):
     job = {"planner": "NoSuchPlanner", "memory_gb": None, "threads": 1, "dataset": DATASET}
+    job |= {"features": None, "spacing": None}
     (tmp_path / "job.json").write_text(json.dumps(job))
     with pytest.raises(CellFailed, match=r"^nnU-Net: ") as error:
         run_child(tmp_path, "cpu", 1, None)
