@@ -147,6 +147,7 @@ def update(
     cache: Path | None,
     display: Display,
     first_seed: int = FIRST_SEED,
+    costs: bool = True,
 ) -> Baseline:
     """Make a baseline and write it; the reasons of those before it are kept.
 
@@ -159,6 +160,9 @@ def update(
     seeds : int
         Seeds that are trained.
     first_seed : int
+    costs : bool
+        Whether step time and memory are measured; checks against a baseline without them judge
+        figures alone.
 
     Raises
     ------
@@ -176,7 +180,8 @@ def update(
     if failed:
         who, why = failed[0]
         raise UserError(f"{path}: not written, since {who} failed: {why}")
-    costs, reasons = _measure(target, outcome, _timed(target), SITTINGS, display)
+    timed = _timed(target) if costs else []
+    measured, reasons = _measure(target, outcome, timed, SITTINGS, display)
     for method, why in reasons.items():
         raise UserError(f"{path}: not written: the step of {method} was not measured: {why}")
     machine = machine_of(outcome)
@@ -187,7 +192,7 @@ def update(
         rule=rule,
         seeds=tuple(outcome.plan["seeds"]),
         table=make_table(outcome.plan, outcome.cells),
-        costs=costs,
+        costs=measured,
         machine=machine,
         history=history,
     )
