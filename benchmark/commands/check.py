@@ -150,6 +150,7 @@ def _update(suite, scale, path, reason, display, options) -> int:
         options["cache"],
         display,
         checking.FIRST_SEED if first is None else first,
+        costs=not options["no_costs"],
     )
     for line in describe_baseline(baseline):
         display.say(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmark.regression import rule as rules
 from benchmark.regression.baseline import Baseline
@@ -210,6 +210,33 @@ def text(name: Name | str, value: float) -> str:
     if not isinstance(name, Name):
         return f"{value / 1e6:.0f} MB" if "memory" in name else f"{value:.2f}"
     return f"{value:.1f}" if name.metric.startswith("MAE") else f"{value:.3f}"
+
+
+def confirmed(first: list[Finding], again: list[Finding]) -> list[Finding]:
+    """The first findings; one that fell or became undefined fails only if it does so again.
+
+    Trainings now and then miss an artery altogether, more often than a normal distribution says.
+    A second set of seeds hardly meets the same misfortune; a fault in the tree it does meet.
+
+    Parameters
+    ----------
+    first, again : list of Finding
+        Of `judge_figures`, by two sets of seeds.
+    """
+    faults = {finding.name for finding in again if finding.fault}
+    found = []
+    for finding in first:
+        if finding.verdict in (FELL, UNDEFINED) and finding.kind != EXACT:
+            if finding.name not in faults:
+                message = f"{finding.message}; not confirmed by other seeds"
+                finding = replace(finding, verdict=OK, message=message)
+        found.append(finding)
+    return found
+
+
+def needs_confirming(findings: list[Finding]) -> bool:
+    """Whether a figure with noise fell or became undefined."""
+    return any(f.verdict in (FELL, UNDEFINED) and f.kind != EXACT for f in findings)
 
 
 def _mean(values: tuple[float, ...]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.errors import UserError
 from benchmark.regression import rule as rules
 from benchmark.regression.baseline import Baseline
-from benchmark.regression.judging import judge_figures, judged_count
+from benchmark.regression.judging import confirmed, judge_figures, judged_count
 from benchmark.regression.table import EXACT, Figures, Table
 
 MODEL_BASELINES = 2000
@@ -25,6 +25,8 @@ class Simulated:
     repeat : int
         Checks that were drawn.
     passed : int
+    alone : int
+        Those that would have passed without a second set of seeds.
     first : str
         Fault of the first that did not pass; empty if all did.
     mean, high : float
@@ -33,6 +35,7 @@ class Simulated:
 
     repeat: int
     passed: int
+    alone: int
     first: str
     mean: float
     high: float
@@ -59,20 +62,24 @@ def simulate(baseline: Baseline, repeat: int, seed: int = 0) -> Simulated:
         If the baseline has too few seeds to be divided.
     """
     count, checked = len(baseline.seeds), baseline.rule.seeds
-    if count < checked + 2:
+    if count < 2 * checked + 2:
         raise UserError(f"{count} seeds cannot be divided into a check of {checked} and a baseline")
     random = np.random.default_rng(seed)
-    passed, first = 0, ""
+    passed, alone, fault = 0, 0, ""
     for _ in range(repeat):
         order = random.permutation(count)
-        kept = _chosen(baseline.table, order[checked:])
-        now = _chosen(baseline.table, order[:checked])
-        faults = [f for f in judge_figures(kept, now, baseline.rule) if f.fault]
+        kept = _chosen(baseline.table, order[2 * checked :])
+        first, again = (
+            judge_figures(kept, _chosen(baseline.table, seeds), baseline.rule)
+            for seeds in (order[:checked], order[checked : 2 * checked])
+        )
+        alone += not any(finding.fault for finding in first)
+        faults = [finding for finding in confirmed(first, again) if finding.fault]
         passed += not faults
-        if faults and not first:
-            first = faults[0].message
+        if faults and not fault:
+            fault = faults[0].message
     mean, high = model_rate(judged_count(baseline.table), count, baseline.rule, random)
-    return Simulated(repeat, passed, first, mean, high)
+    return Simulated(repeat, passed, alone, fault, mean, high)
 
 
 def model_rate(
@@ -107,7 +114,8 @@ def lines(baseline: Baseline, found: Simulated) -> list[str]:
     checked, count = baseline.rule.seeds, len(baseline.seeds)
     report = [
         f"unchanged tree: {found.passed} of {found.repeat} simulated checks passed ({checked} of "
-        f"the {count} seeds judged by the other {count - checked})",
+        f"the {count} seeds judged by {count - 2 * checked}, a fall confirmed by {checked} more); "
+        f"without that, {found.alone}",
     ]
     if found.first:
         report.append(f"the first that failed: {found.first}")

@@ -103,6 +103,19 @@ def test_a_figure_too_noisy_to_fall_is_known_as_such(made_up):
     assert not judging.unguarded(judged(made_up)[F1])
 
 
+def test_a_fall_that_other_seeds_do_not_confirm_passes(made_up):
+    sound = list(judged(made_up).values())
+    fell = list(judged(made_up, values={F1: (0.1, 0.1), RULE: (0.5, 0.5)}).values())
+    assert judging.needs_confirming(fell)
+    assert not judging.needs_confirming(sound)
+    once = {f.name: f for f in judging.confirmed(fell, sound)}
+    assert once[F1].verdict == judging.OK
+    assert "not confirmed" in once[F1].message
+    assert once[RULE].fault, "a row without noise needs no confirming"
+    twice = {f.name: f for f in judging.confirmed(fell, fell)}
+    assert twice[F1].verdict == judging.FELL
+
+
 def costs(baseline, ratio, memory, machine=None, **more):
     machine = machine or baseline.machine
     now = {"net": Cost((ratio, ratio * 2), (memory,))} if ratio else {}

@@ -22,13 +22,13 @@ FAULTS = {
         "mmwfanet/fusion.py",
         "gate = sum(torch.sigmoid(features[view]) for view in self.gates) + 1",
         "gate = 1",
-        "mmwfanet less no-gates, mask: F1 whole",
+        "mmwfanet less no-gates, head: ICC mean",
     ),
     "LCX and RCA exchanged in the answer": (
         "benchmark/inference.py",
         "    classes[0] = 0\n    return classes",
         "    classes[0] = 0\n    return np.array([0, 1, 3, 2], np.uint8)[classes]",
-        "unet3d, mask: F1 LCX",
+        "mmwfanet, mask: F1 RCA",
     ),
     "risk categories off by one": (
         "benchmark/metrics/kappa.py",
