@@ -64,8 +64,10 @@ def intra_task(modules: Iterable[nn.Module]) -> Tensor:
 
 def soft_counts(logits: Tensor, mask: Tensor) -> Tensor:
     """Expected number of candidate cells of each artery, (B, 3): the differentiable #pixels."""
-    share = logits.float().softmax(dim=1)[:, 1:]
-    return (share * mask.unsqueeze(1)).sum(dim=(2, 3, 4))
+    # on the candidates alone, a tenth of the cells
+    share = logits.movedim(1, -1)[mask].float().softmax(dim=1)[:, 1:]
+    scan = torch.arange(len(mask), device=mask.device).view(-1, 1, 1, 1).expand_as(mask)[mask]
+    return share.new_zeros(len(mask), ARTERIES).index_add(0, scan, share)
 
 
 def inter_task(
