@@ -1,4 +1,4 @@
-"""Bootstraps of ICC, PCC, kappa and F1 as products of arrays, beside a loop over pingouin and co."""
+"""Bootstraps of ICC, PCC, kappa and F1 as products of arrays, beside loops over pingouin and others."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ process, forward or forward and backward, over several shapes. FLOPs are counted
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -166,8 +166,6 @@ def methods() -> tuple[str, ...]:
 
 def precision(names: tuple[str, ...] = ("mmwfanet", "unet3d"), rounds: int = 8) -> list[Line]:
     """The same step in bfloat16 (``--set precision=bfloat16``)."""
-    from dataclasses import replace
-
     torch.set_num_threads(1)
     settings, lines = tier(), []
     data = batch(settings)
@@ -235,11 +233,3 @@ def layers(name: str, rounds: int = 4) -> list[str]:
         )
     return lines
 
-
-def wall(name: str = "mmwfanet", threads: int = 2, rounds: int = 5) -> float:
-    """Wall seconds of a step on several threads."""
-    torch.set_num_threads(threads)
-    settings = tier()
-    data = batch(settings)
-    stage, _ = main_stage(network(name, settings), data)
-    return least({"step": step_of(stage, settings, data)}, rounds, time.perf_counter)["step"]
