@@ -61,12 +61,12 @@ def batch(settings: Settings, grid: tuple[int, int, int] = GRID) -> Batch:
     )
 
 
-def step_of(stage: Stage, settings: Settings, data: Batch) -> Callable[[], Tensor]:
-    """One training step, as the loop takes it."""
+def step_of(stage: Stage, settings: Settings, data: Batch) -> Callable[..., Tensor]:
+    """One training step, as the loop takes it; on ``data`` or the batch it is given."""
     optimiser = make_optimiser(settings, stage.parameters, settings.learning_rate)
     mixed = autocast(settings, data.image.device)
 
-    def step() -> Tensor:
+    def step(data: Batch = data) -> Tensor:
         optimiser.zero_grad(set_to_none=True)
         with mixed:
             loss = sum(stage.losses(data).values())
@@ -161,7 +161,7 @@ def measure(rounds: int = 8, names: tuple[str, ...] | None = None) -> list[Line]
 
 def methods() -> tuple[str, ...]:
     """The networks of Table 1."""
-    return tuple(load_suite("table1").methods)
+    return tuple(m.name for m in load_suite("table1").methods if m.trained)
 
 
 def precision(names: tuple[str, ...] = ("mmwfanet", "unet3d"), rounds: int = 8) -> list[Line]:
