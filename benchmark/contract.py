@@ -79,6 +79,8 @@ class Batch:
         """The same batch on ``device``."""
 
         def move(tensor: Tensor) -> Tensor:
+            if device.type == "cuda" and tensor.device.type == "cpu":
+                tensor = tensor.pin_memory()  # else the copy waits, whatever it is told
             return tensor.to(device, non_blocking=True)
 
         kept = {name: move(tensor) for name, tensor in self.kept.items()}
@@ -149,7 +151,11 @@ def class_weights(target: Tensor, power: float = 0.25) -> Tensor:
     power : float
         0: none; 1: every class counts the same in total; in between, a compromise.
     """
-    counts = torch.bincount(target, minlength=CLASSES).float()
+    return _weights_of(torch.bincount(target, minlength=CLASSES).float(), power)
+
+
+def _weights_of(counts: Tensor, power: float = 0.25) -> Tensor:
+    """What :func:`class_weights` gives, from the number of cells of each class."""
     weight = counts.clamp(min=1).pow(-power) * (counts > 0)
     return weight * counts.sum() / (weight * counts).sum().clamp(min=1e-6)
 
@@ -167,6 +173,8 @@ def candidate_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
     Tensor
         Scalar; 0 (with a gradient) when the batch holds no candidate at all.
     """
+    if logits.is_cuda:
+        return _masked_cross_entropy(logits, batch)
     chosen = batch.candidate
     if not bool(chosen.any()):
         return logits.sum() * 0.0
@@ -174,6 +182,24 @@ def candidate_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
     rows = logits.movedim(1, -1)[chosen].float()
     target = batch.target[chosen]
     return F.cross_entropy(rows, target, weight=class_weights(target))
+
+
+def _masked_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
+    """The same over all cells, those that do not count times zero: for a GPU.
+
+    To gather the candidates, the CPU waits for their number, and the GPU then for the CPU. On a
+    CPU gathering is the faster way.
+    """
+    chosen = batch.candidate.unsqueeze(1)
+    truth = (batch.target.unsqueeze(1) == _classes(logits)) & chosen  # (B, 4, Z, Y, X)
+    weight = _weights_of(truth.sum(dim=(0, 2, 3, 4)).float()).view(1, -1, 1, 1, 1)
+    each = weight * truth
+    return -(each * logits.float().log_softmax(dim=1)).sum() / each.sum().clamp(min=1e-6)
+
+
+def _classes(logits: Tensor) -> Tensor:
+    """0 to 3 along the axis of classes, (1, 4, 1, 1, 1)."""
+    return torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1, 1)
 
 
 SLICE_WEIGHT = 2.0

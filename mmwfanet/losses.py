@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 ARTERIES = 3
@@ -35,11 +36,14 @@ def generalised_dice(
     Tensor
         Scalar in 0..1; 0, with a gradient, if no cell counts.
     """
-    rows = logits.movedim(1, -1)[mask].float()  # (cells, 4)
-    if len(rows) == 0:
-        return logits.sum() * 0.0
-    share = rows.softmax(dim=1)
-    truth = torch.nn.functional.one_hot(target[mask], logits.shape[1]).to(share.dtype)
+    if logits.is_cuda:  # no gathering, for whose size the CPU would wait
+        share, truth = _masked_rows(logits, target, mask)
+    else:
+        rows = logits.movedim(1, -1)[mask].float()  # (cells, 4)
+        if len(rows) == 0:
+            return logits.sum() * 0.0
+        share = rows.softmax(dim=1)
+        truth = F.one_hot(target[mask], logits.shape[1]).to(share.dtype)
     volume = truth.sum(dim=0)
     if weighting == "sudre":
         # a class absent from the batch would weigh infinitely: it takes the largest finite weight
@@ -49,7 +53,18 @@ def generalised_dice(
         weight = torch.ones_like(volume)
     overlap = (weight * (share * truth).sum(dim=0)).sum()
     total = (weight * (share + truth).sum(dim=0)).sum()
-    return 1 - 2 * overlap / total.clamp(min=1e-8)
+    loss = 1 - 2 * overlap / total.clamp(min=1e-8)
+    return torch.where(volume.sum() > 0, loss, 0 * loss)
+
+
+def _masked_rows(logits: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Class shares and truth of all cells, (cells, 4), zero where a cell does not count."""
+    keep = mask.unsqueeze(-1)
+    rows = logits.movedim(1, -1)
+    kinds = torch.arange(logits.shape[1], device=logits.device)
+    share = rows.float().softmax(dim=-1) * keep
+    truth = (target.unsqueeze(-1) == kinds) & keep
+    return share.flatten(0, 3), truth.flatten(0, 3).to(share.dtype)
 
 
 def intra_task(modules: Iterable[nn.Module]) -> Tensor:
@@ -64,8 +79,13 @@ def intra_task(modules: Iterable[nn.Module]) -> Tensor:
 
 def soft_counts(logits: Tensor, mask: Tensor) -> Tensor:
     """Expected number of candidate cells of each artery, (B, 3): the differentiable #pixels."""
-    share = logits.float().softmax(dim=1)[:, 1:]
-    return (share * mask.unsqueeze(1)).sum(dim=(2, 3, 4))
+    if logits.is_cuda:
+        share = logits.float().softmax(dim=1)[:, 1:]
+        return (share * mask.unsqueeze(1)).sum(dim=(2, 3, 4))
+    # on the candidates alone, a tenth of the cells
+    share = logits.movedim(1, -1)[mask].float().softmax(dim=1)[:, 1:]
+    scan = torch.arange(len(mask), device=mask.device).view(-1, 1, 1, 1).expand_as(mask)[mask]
+    return share.new_zeros(len(mask), ARTERIES).index_add(0, scan, share)
 
 
 def inter_task(

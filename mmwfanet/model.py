@@ -175,6 +175,8 @@ class MMWFAnet(nn.Module):
         if dependency == "reverse-mapping":
             first = self.quantification.first
             self.mapping = ReverseMapping(first.in_features, first.out_features, SCORES)
+        # the weights in the layout of the slices, or each step converts gradients to and fro
+        self.to(memory_format=torch.channels_last)
 
     @property
     def diagnostics(self) -> dict[str, float]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
-from benchmark.cohorts.disk import DiskCohort
 from benchmark.cohorts.split_choice import SplitChoice, parse_choice
 from benchmark.errors import UserError
 from benchmark.yaml_values import Loader
+
+if TYPE_CHECKING:  # readers of images are slow to import, and a list of formats needs none
+    from benchmark.cohorts.disk import DiskCohort
 
 FORMATS = {
     "folder": "images/ and labels/ with equal file names: NIfTI, NRRD or MetaImage",

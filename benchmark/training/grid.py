@@ -20,6 +20,8 @@ MAXIMUM_WINDOW = (-150.0, 650.0)
 """Window of the maximum, HU: all four Agatston weights (130, 200, 300, 400 HU) lie within."""
 PADDING_HU = -1000.0
 """Beyond the scan: air."""
+OUTSIDE = -(2**40)
+"""Stands for a cell outside the grid: below zero whatever is multiplied or added."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +99,21 @@ def pool(
         Windowed mean and maximum, each scaled to -1..1 (0..1 plus outside the window is clipped),
         and the share scaled to 0..2 by a square root, so that one voxel of a cell counts visibly.
     """
+    axes = []
+    for axis in range(3):
+        index = grid.cell_index(voxels.shape[axis], spacing[axis], axis)
+        axes.append(_blocks(index, grid.shape[axis]))
+    # what lies beyond the grid is left out before anything is computed
+    voxels = voxels[tuple(slice(first, last) for first, last, *_ in axes)]
     mean = voxels.astype(np.float32)
     maximum = voxels
     share = (voxels > threshold).astype(np.float32)
     place = []
-    for axis in range(3):
-        index = grid.cell_index(voxels.shape[axis], spacing[axis], axis)
-        first, last, starts, counts, where = _blocks(index, grid.shape[axis])
-        cut = (slice(None),) * axis + (slice(first, last),)
+    for axis, (_, _, starts, counts, where) in enumerate(axes):
         scale = counts.reshape((-1,) + (1,) * (2 - axis)).astype(np.float32)
-        mean = np.add.reduceat(mean[cut], starts, axis=axis) / scale
-        share = np.add.reduceat(share[cut], starts, axis=axis) / scale
-        maximum = np.maximum.reduceat(maximum[cut], starts, axis=axis)
+        mean = np.add.reduceat(mean, starts, axis=axis) / scale
+        share = np.add.reduceat(share, starts, axis=axis) / scale
+        maximum = np.maximum.reduceat(maximum, starts, axis=axis)
         place.append(where)
     out = np.empty((CHANNELS, *grid.shape), np.float32)
     for channel, (values, (low, high)) in enumerate(
@@ -167,15 +172,21 @@ def list_candidates(
     spacing : (z, y, x), mm
     grid : TrainingGrid
     """
-    flat = np.flatnonzero(components)
-    places = np.unravel_index(flat, voxels.shape)
-    cell = np.zeros(len(flat), np.int64)
-    inside = np.ones(len(flat), bool)
-    for axis, place in enumerate(places):
-        index = grid.cell_index(voxels.shape[axis], spacing[axis], axis)[place]
-        inside &= (index >= 0) & (index < grid.shape[axis])
-        cell = cell * grid.shape[axis] + index
-    cell[~inside] = -1
+    flat = np.flatnonzero(components != 0)  # of truth values: four times faster than of numbers
+    # In order of the slices, so that no index need be divided: (z, y, x) -> z, (y, x)
+    plane = voxels.shape[1] * voxels.shape[2]
+    ends = np.searchsorted(flat, plane * np.arange(1, voxels.shape[0] + 1))
+    each = np.diff(ends, prepend=0)
+    in_plane = flat - np.repeat(plane * np.arange(voxels.shape[0]), each)
+    lines = [grid.cell_index(voxels.shape[axis], spacing[axis], axis) for axis in range(3)]
+    z, y, x = (
+        np.where((line >= 0) & (line < cells), line, OUTSIDE)
+        for line, cells in zip(lines, grid.shape, strict=True)
+    )
+    of_slice = z * (grid.shape[1] * grid.shape[2])
+    of_place = (y[:, None] * grid.shape[2] + x).ravel()
+    cell = np.repeat(of_slice, each) + of_place[in_plane]
+    cell[cell < 0] = -1
     return Candidates(
         flat,
         components.ravel()[flat].astype(np.int32),

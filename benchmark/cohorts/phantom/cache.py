@@ -74,21 +74,23 @@ def read_scan(path: Path) -> tuple[Scan, Record] | None:
         content = path.read_bytes()
     except OSError:
         return None
-    body = content[40:]
+    body = memoryview(content)[40:]
     if content[:8] != _MAGIC or hashlib.sha256(body).digest() != content[8:40]:
         return None
     start = 4 + int.from_bytes(body[:4], "little")
-    header = json.loads(body[4:start])
+    header = json.loads(bytes(body[4:start]))
     middle = start + header["voxel_bytes"]
     shape = tuple(header["shape"])
-    voxels = np.frombuffer(blosc2.decompress2(body[start:middle]), "<i2").reshape(shape)
-    labels = np.frombuffer(blosc2.decompress2(body[middle:]), np.uint8).reshape(shape)
+    # straight into arrays that the caller may change
+    voxels, labels = np.empty(shape, "<i2"), np.empty(shape, np.uint8)
+    blosc2.decompress2(body[start:middle], voxels)
+    blosc2.decompress2(body[middle:], labels)
     scan = Scan(
         header["id"],
         header["centre"],
-        voxels.astype(np.int16),  # a copy in native order that the caller may change
+        voxels.astype(np.int16, copy=False),
         tuple(header["spacing"]),
-        labels.copy(),
+        labels,
     )
     return scan, Record(scan.id, scan.centre, header["agatston"], header["risk"])
 

@@ -1,0 +1,54 @@
+"""Print the table of ratios: ``python tests/speed``, or some sections of it by name."""
+
+from __future__ import annotations
+
+import argparse
+
+import clinical
+import harness
+import intervals
+import peers
+import reading
+import starts
+import training_steps
+from ratio import Line, table
+
+SECTIONS = {
+    "training": training_steps.measure,
+    "precision": training_steps.precision,
+    "harness": harness.measure,
+    "clinical": clinical.measure,
+    "reading": reading.decompression,
+    "growth": reading.growth,
+    "intervals": intervals.measure,
+    "starts": starts.measure,
+    "peers": peers.measure,
+}
+
+
+def main() -> None:
+    """Measure and print; with ``--layers NAME`` the convolutions of one network."""
+    parser = argparse.ArgumentParser(prog="python tests/speed", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="|".join(SECTIONS))
+    parser.add_argument("--layers", metavar="METHOD", help="each convolution of a network")
+    parser.add_argument("--scans", type=int, help="small scans of the section growth")
+    chosen = parser.parse_args()
+    unknown = [name for name in chosen.sections if name not in SECTIONS]
+    if unknown:
+        parser.error(f"unknown section {unknown[0]!r} (choose: {', '.join(SECTIONS)})")
+    if chosen.layers:
+        print("\n".join(training_steps.layers(chosen.layers)))
+        return
+    lines: list[Line] = []
+    for name in chosen.sections or SECTIONS:
+        if name == "growth" and chosen.scans:
+            lines += reading.growth((100, chosen.scans))
+        else:
+            lines += SECTIONS[name]()
+    print("\n".join(table(lines)))
+    missed = [line for line in lines if not line.reached]
+    print(f"\n{len(lines)} ratios, {len(missed)} short of their goal")
+
+
+if __name__ == "__main__":
+    main()
