@@ -7,8 +7,9 @@ import SimpleITK as sitk
 
 from benchmark.calcium import UNDETERMINED
 from benchmark.cohorts.base import Scan
-from benchmark.cohorts.geometry import Geometry, cause, to_memory, write_labels
-from benchmark.cohorts.headers import check_header, check_size
+from benchmark.cohorts.geometry import Geometry, cause, check_place, to_memory, write_labels
+from benchmark.cohorts.headers import check_header, check_length, check_size
+from benchmark.cohorts.pixel_files import is_file
 from benchmark.errors import UserError
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
@@ -31,22 +32,33 @@ def id_of(path: Path) -> str | None:
     return None
 
 
-def read_volume(path: Path) -> tuple[sitk.Image, Geometry]:
+def read_volume(path: Path, like: sitk.Image | None = None) -> tuple[sitk.Image, Geometry]:
     """Read a 3D image file; return it with axes as in memory, and the grid of the file.
 
     Axes are swapped and mirrored, never resampled: an oblique scan stays oblique.
 
+    Parameters
+    ----------
+    path : Path
+    like : SimpleITK.Image, optional
+        For a label map: its scan with axes as in memory. One of another size is refused before
+        its pixels take memory.
+
     Raises
     ------
     UserError
-        If the file is missing, damaged, cut short, not 3D or holds several values per voxel.
+        If the file is missing, damaged, cut short, not 3D or holds several values per voxel; or
+        if spacing, origin or directions are no place in a patient.
     """
-    _information(path)
+    size = _information(path).GetSize()
+    if like is not None and sorted(size) != sorted(like.GetSize()):
+        raise _other_grid(path, "size", size, like.GetSize())
+    check_length(path, image=like is None)
     try:
         image = sitk.ReadImage(str(path))
+        return to_memory(image), Geometry.of(image)
     except RuntimeError as error:
         raise UserError(f"{path}: cannot be read ({cause(error)}); export it again") from error
-    return to_memory(image), Geometry.of(image)
 
 
 def check_same_grid(image: sitk.Image, labels: sitk.Image, labels_path: Path) -> None:
@@ -63,9 +75,12 @@ def check_same_grid(image: sitk.Image, labels: sitk.Image, labels_path: Path) ->
         differs = ("origin", labels.GetOrigin(), image.GetOrigin())
     else:
         return
-    what, ours, theirs = differs
-    raise UserError(
-        f"{labels_path}: {what} {_numbers(ours)} differs from its image's {_numbers(theirs)} "
+    raise _other_grid(labels_path, *differs)
+
+
+def _other_grid(path: Path, what: str, ours: tuple, theirs: tuple) -> UserError:
+    return UserError(
+        f"{path}: {what} {_numbers(ours)} differs from its image's {_numbers(theirs)} "
         "(x, y, z); save the labels on the image's own grid"
     )
 
@@ -162,7 +177,7 @@ def read_scan(
     labels = None
     if labels_path is not None:
         labels_path = Path(labels_path)
-        labels_image, _ = read_volume(labels_path)
+        labels_image, _ = read_volume(labels_path, image)
         check_same_grid(image, labels_image, labels_path)
         labels = labels_of(labels_image, labels_path, largest_label)
     x, y, z = image.GetSpacing()
@@ -205,7 +220,7 @@ def save_labels(
 
 def _information(path: Path) -> sitk.ImageFileReader:
     """Read size and geometry of a 3D image file without its pixels."""
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path}: no such file")
     check_header(path)
     reader = sitk.ImageFileReader()
@@ -224,6 +239,7 @@ def _information(path: Path) -> sitk.ImageFileReader:
         raise UserError(
             f"{path}: holds {reader.GetNumberOfComponents()} values per voxel; export one"
         )
+    check_place(Geometry.of(reader), path)
     return reader
 
 
