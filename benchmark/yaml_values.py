@@ -58,7 +58,7 @@ def compose(text: str, where: str) -> tuple[yaml.Node | None, Loader]:
         raise UserError(f"{where}:{line}: broken YAML: {error.problem}{opened}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{where}: broken YAML: {' '.join(str(error).split())}") from None
-    except (RecursionError, ValueError):
+    except (RecursionError, ValueError, OverflowError):
         raise UserError(f"{where}: broken YAML: nested too deeply, or an unknown escape") from None
     if node is not None:
         _count(node, {}, where)

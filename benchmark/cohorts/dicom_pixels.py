@@ -64,6 +64,9 @@ def _stored(data, path: Path) -> tuple[np.ndarray, float, float]:
     if not (0 < abs(slope) <= STEEPEST and abs(intercept) <= STEEPEST):
         raise UserError("rescale slope or intercept of a slice is no number of a CT")
     if not data.file_meta.TransferSyntaxUID.is_compressed:
+        expected = int(data.Rows) * int(data.Columns) * int(data.BitsAllocated) // 8
+        if len(data.PixelData) > expected + expected % 2:
+            raise UserError("a slice holds more pixels than it says")
         return data.pixel_array, slope, intercept
     values = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     return values.reshape(values.shape[-2:]), 1.0, 0.0

@@ -14,6 +14,7 @@ import zlib
 from math import prod
 from pathlib import Path
 
+from benchmark.cohorts.nifti_header import check_numbers, read_nifti_header
 from benchmark.cohorts.pixel_files import LONGEST_HEADER, data_file, parts_of
 from benchmark.errors import UserError
 
@@ -55,9 +56,7 @@ def check_header(path: Path) -> None:
     elif name.endswith(".nrrd"):
         parts_of(path)
     elif name.endswith((".nii", ".nii.gz")):
-        header = _nifti_header(path)
-        if header is not None:
-            check_size(header[0], path)
+        check_size(read_nifti_header(path).size, path)
 
 
 def check_length(path: Path, image: bool = True) -> None:
@@ -179,10 +178,8 @@ def _meta_fields(path: Path) -> dict:
 
 def _check_nifti(path: Path, image: bool) -> None:
     """Compare the length of a NIfTI file with the size its header announces."""
-    header = _nifti_header(path)
-    if header is None:
-        return
-    expected = header[1]
+    header = read_nifti_header(path)
+    expected = header.length
     if not path.name.lower().endswith(".gz"):
         found = path.stat().st_size
     else:
@@ -191,49 +188,18 @@ def _check_nifti(path: Path, image: bool) -> None:
         with path.open("rb") as file:
             file.seek(-4, 2)
             # gzip ends with the unpacked length; a file of several members needs counting.
-            if struct.unpack("<I", file.read(4))[0] == expected % 2**32:
-                return
+            said = struct.unpack("<I", file.read(4))[0]
             file.seek(0)
-            found = _inflated(file, expected, None)
+            found = expected if said == expected % 2**32 else _inflated(file, expected, None)
     if found < expected:
         raise UserError(
             f"{path}: is cut short: {found} bytes of {expected}, after unpacking if it is "
             "packed; copy it again"
         )
-
-
-def _nifti_header(path: Path) -> tuple[tuple[int, ...], int] | None:
-    """Return size and length of a NIfTI file, or None where ITK shall say what is wrong with it."""
-    packed = path.name.lower().endswith(".gz")
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            header = file.read(540)
+        check_numbers(path, header)
     except (OSError, EOFError, zlib.error):
-        return None
-    return _nifti_length(path, header)
-
-
-def _nifti_length(path: Path, header: bytes) -> tuple[tuple[int, ...], int] | None:
-    """Return the size and how long a NIfTI-1 or NIfTI-2 file must be, or None if it is neither."""
-    for order in "<>":
-        if len(header) >= 348 and struct.unpack(order + "i", header[:4])[0] == 348:
-            shape = struct.unpack(order + "8h", header[40:56])
-            bits = struct.unpack(order + "h", header[72:74])[0]
-            offset = struct.unpack(order + "f", header[108:112])[0]
-        elif len(header) >= 540 and struct.unpack(order + "i", header[:4])[0] == 540:
-            shape = struct.unpack(order + "8q", header[16:80])
-            bits = struct.unpack(order + "h", header[14:16])[0]
-            offset = struct.unpack(order + "q", header[168:176])[0]
-        else:
-            continue
-        if not 1 <= shape[0] <= 7:
-            return None
-        # ITK reads what lies there as pixels, whatever it is.
-        if not 0 <= offset <= LONGEST_HEADER << 8 or not 0 < bits <= 128:
-            raise UserError(f"{path}: the header says no place or type of pixels; export it again")
-        size = tuple(max(n, 1) for n in shape[1 : shape[0] + 1])
-        return size, int(offset) + prod(size) * bits // 8
-    return None
+        raise UserError(f"{path}: is damaged where it is packed; copy it again") from None
 
 
 def _check_nrrd(path: Path) -> None:

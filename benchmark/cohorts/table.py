@@ -66,7 +66,11 @@ class TableCohort(DiskCohort):
         for line, row in rows:
             image = Path(row["image"])
             stem = id_of(image) or image.name
-            id = row["id"] or (stem if stems[id_of(image)] == 1 else _long_id(image))
+            id = (
+                row["id"]
+                or f"line {line}" * (not image.name)
+                or (stem if stems[id_of(image)] == 1 else _long_id(image))
+            )
             part = row["split"].lower()
             if part not in PARTS:
                 raise UserError(

@@ -1,5 +1,10 @@
 """Image files in and out: any orientation on disk, one orientation in memory."""
 
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +60,9 @@ def read_volume(path: Path, like: sitk.Image | None = None) -> tuple[sitk.Image,
         raise _other_grid(path, "size", size, like.GetSize())
     check_length(path, image=like is None)
     try:
-        image = sitk.ReadImage(str(path))
-        return to_memory(image), Geometry.of(image)
+        with hushed():
+            image = sitk.ReadImage(str(path), imageIO=_reader_of(path))
+            return to_memory(image), Geometry.of(image)
     except RuntimeError as error:
         raise UserError(f"{path}: cannot be read ({cause(error)}); export it again") from error
 
@@ -185,6 +191,11 @@ def read_scan(
     return Scan(name, centre, voxels, (z, y, x), labels, geometry)
 
 
+def grid_of(path: Path) -> Geometry:
+    """Return the grid of a 3D image file without reading its pixels; raises as `read_volume`."""
+    return Geometry.of(_information(path))
+
+
 def save_labels(
     path: str | Path,
     labels: np.ndarray,
@@ -214,7 +225,7 @@ def save_labels(
         If the labels do not fit the image, or the file cannot be written.
     """
     like_image_path = Path(like_image_path)
-    geometry = Geometry.of(_information(like_image_path))
+    geometry = grid_of(like_image_path)
     write_labels(path, labels, geometry, dtype=dtype, compress=compress)
 
 
@@ -222,11 +233,15 @@ def _information(path: Path) -> sitk.ImageFileReader:
     """Read size and geometry of a 3D image file without its pixels."""
     if not is_file(path):
         raise UserError(f"{path}: no such file")
+    if id_of(path) is None:
+        raise UserError(f"{path}: is no image file ({', '.join(SUFFIXES)})")
     check_header(path)
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(_reader_of(path))
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with hushed():
+            reader.ReadImageInformation()
     except RuntimeError as error:
         raise UserError(f"{path}: cannot be read ({cause(error)}); export it again") from error
     size = reader.GetSize()
@@ -241,6 +256,32 @@ def _information(path: Path) -> sitk.ImageFileReader:
         )
     check_place(Geometry.of(reader), path)
     return reader
+
+
+def _reader_of(path: Path) -> str:
+    """ITK's reader of that suffix: it shall not try all it knows on a file that is none of them."""
+    suffix = next(s for s in SUFFIXES if path.name.lower().endswith(s))
+    return {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}.get(
+        suffix, "NiftiImageIO"
+    )
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep ITK's libraries from writing to the terminal: what is wrong, an exception says."""
+    with _HUSHED:
+        sys.stderr.flush()
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+_HUSHED = threading.RLock()
 
 
 def _numbers(values: tuple[float, ...]) -> str:
