@@ -82,14 +82,14 @@ def _packed_dicom(root: Path, voxels: np.ndarray) -> Iterator[Case]:
             data["PixelData"].is_undefined_length = True
             data.save_as(path, enforce_file_format=True)
         yield check(root, folder, REFUSED)
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    zeros = packer.compress(bytes(128 << 20)) + packer.flush()
     folder = place_of(root, "dicom/a deflated bomb")
     for path in series(folder, voxels):
         data = pydicom.dcmread(path)
         data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
         data.PixelData = b""
         data.save_as(path, enforce_file_format=True)
-        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-        zeros = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64)) + packer.flush()
         whole = path.read_bytes()
         path.write_bytes(whole[: whole.index(b"1.2.840.10008.1.2.1.99") + 22] + zeros)
     yield check(root, folder, 2)

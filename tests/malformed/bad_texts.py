@@ -166,8 +166,10 @@ def suites(root: Path) -> Iterator[Case]:
 
 def claims(root: Path) -> Iterator[Case]:
     texts = {
-        "claims a number": "claims: 5\n", "a key a number": "claims: []\n5: 5\n",
-        "claims of numbers": "claims: [1, 2]\n", "claims of nothing": "claims: [{}]\n",
+        "claims a number": "claims: 5\n",
+        "a key a number": "claims: []\n5: 5\n",
+        "claims of numbers": "claims: [1, 2]\n",
+        "claims of nothing": "claims: [{}]\n",
     }
     for name, text in {**texts, **dict(list(YAML_FAULTS.items())[:10])}.items():
         path = place_of(root, f"claims/{name}") / "claims.yaml"

@@ -100,7 +100,7 @@ def meta_image(root: Path) -> Iterator[Case]:
     packed = zlib.compress(whole)
     for name, data in {
         "cut short": packed[:-200], "of half the scan": zlib.compress(whole[: len(whole) // 2]),
-        "a bomb": zlib.compress(bytes(200 << 20)), "not packed": whole, "empty": b"",
+        "a bomb": zlib.compress(bytes(64 << 20), 1), "not packed": whole, "empty": b"",
         "of damaged bytes": packed[:50] + b"\xff" * 50 + packed[100:],
     }.items():  # fmt: skip
         path = save(place_of(root, f"zraw/{name}") / "a.mhd", voxels, compress=True)
@@ -108,8 +108,8 @@ def meta_image(root: Path) -> Iterator[Case]:
         edit(path, "CompressedDataSize", str(len(data)))
         yield image_case(root, path)
     path = save(place_of(root, "zraw/a bomb of the right size") / "a.mhd", voxels, compress=True)
-    path.with_suffix(".zraw").write_bytes(zlib.compress(bytes(512 * 512 * 1600), 9))
-    edit(path, "DimSize", "512 512 800")
+    path.with_suffix(".zraw").write_bytes(zlib.compress(bytes(512 * 512 * 600)))
+    edit(path, "DimSize", "512 512 300")
     yield image_case(root, path)
     for name, data in cuts(save(root / "valid.mha", voxels).read_bytes()):
         path = place_of(root, f"mha/{name}") / "a.mha"
@@ -144,7 +144,7 @@ def label_maps(root: Path, labels: np.ndarray) -> Iterator[Case]:
     ):
         path = save(place_of(root, f"labels/{name}") / "labels.nii.gz", array, **how)
         yield Case(path.parent.relative_to(root).as_posix(), ("score", SCORE[0], rel(root, path)))
-    image = nibabel.Nifti1Image(np.zeros((512, 512, 1900), np.uint8), np.eye(4))
+    image = nibabel.Nifti1Image(np.zeros((512, 512, 600), np.uint8), np.eye(4))
     path = place_of(root, "labels/a bomb") / "labels.nii.gz"
     nibabel.save(image, path)
     yield Case("labels/a bomb", ("score", SCORE[0], rel(root, path)))
@@ -205,7 +205,7 @@ def nifti(root: Path) -> Iterator[Case]:
         "packed twice": gzip.compress(packed),
     }.items():
         yield nifti_case(root, f"nii.gz/{name}", data, ".nii.gz")
-    bomb = nibabel.Nifti1Image(np.zeros((512, 512, 700), np.int16), affine)
+    bomb = nibabel.Nifti1Image(np.zeros((512, 512, 300), np.int16), affine)
     path = place_of(root, "nii.gz/a bomb") / "a.nii.gz"
     nibabel.save(bomb, path)
     yield image_case(root, path)
@@ -267,9 +267,9 @@ def nrrd(root: Path) -> Iterator[Case]:
         path.write_bytes(plain.replace(old.encode(), new.encode(), 1))
         yield image_case(root, path)
     header = plain[: plain.index(b"\n\n") + 2].replace(b"encoding: raw", b"encoding: gzip")
-    header = header.replace(b"sizes: 24 24 6", b"sizes: 512 512 800")
+    header = header.replace(b"sizes: 24 24 6", b"sizes: 512 512 600")
     path = place_of(root, "nrrd/a bomb") / "a.nrrd"
-    path.write_bytes(header + gzip.compress(bytes(512 * 512 * 1600)))
+    path.write_bytes(header + gzip.compress(bytes(512 * 512 * 1200), 6))
     yield image_case(root, path)
     path = place_of(root, "nrrd/a header without end") / "a.nrrd"
     path.write_bytes(plain.replace(b"\n", b"\n" + b"# x\n" * 30000, 1))

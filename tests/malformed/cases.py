@@ -55,7 +55,10 @@ def cuts(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "zeros", bytes(len(data))
     yield "all bits set", b"\xff" * len(data)
     yield "text", b"not an image at all\n" * 20
-    yield "a pickle", b"\x80\x04\x95\x15\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94."
+    yield (
+        "a pickle",
+        b"\x80\x04\x95\x15\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94.",
+    )
     yield "a page", b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
     yield "a picture", b"\x89PNG\r\n\x1a\n" + bytes(100)
 
