@@ -68,13 +68,14 @@ def submissions(root: Path) -> Iterator[Case]:
         for inside, data in valid.items():
             archive.writestr(inside, data)
     whole = plain.getvalue()
+    checksum = struct.pack("<I", zlib.crc32(valid["TEV1P1R.raw"]))
     for name, data in cuts(whole):
         path = place_of(root, f"zip/{name}") / "sent.zip"
         path.write_bytes(data)
         yield sent_case(root, path, 2)
     for name, data in {
         "a bomb": bomb.getvalue(),
-        "a checksum wrong": whole.replace(struct.pack("<I", zlib.crc32(valid["TEV1P1R.raw"])), b"\1" * 4),
+        "a checksum wrong": whole.replace(checksum, b"\1" * 4),
         "an entry longer than it says": _resized(whole, 100),
         "encrypted": _flagged(whole),
         "packed by an unknown method": _method(whole, 99),

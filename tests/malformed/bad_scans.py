@@ -132,7 +132,9 @@ def coca_outlines(root: Path) -> Iterator[Case]:
         ).replace("(12.000000, 11.000000)", "(5001.0, 11.0)").replace(
             "(5.000000, 11.000000)", "(5000.0, 11.0)"
         ),
-        "points a number": valid.replace("<key>Point_px</key>", "<key>Point_px</key><integer>5</integer><key>x</key>"),
+        "points a number": valid.replace(
+            "<key>Point_px</key>", "<key>Point_px</key><integer>5</integer><key>x</key>"
+        ),
         "heights of no slice": valid.replace(f"{HEIGHT:.6f}", "-9000.0"),
         "a date that is none": "<plist><date>2020-99-99T00:00:00Z</date></plist>",
         "data that is none": "<plist><data>!!!</data></plist>",

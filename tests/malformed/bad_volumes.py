@@ -161,7 +161,8 @@ NIFTI_EDITS = {
     "bits many": (72, "h", 32767), "type unknown": (70, "h", 1234), "type colour": (70, "h", 128),
     "type complex": (70, "h", 1792), "spacing zero": (80, "f", 0.0),
     "spacing NaN": (80, "f", float("nan")), "spacing infinite": (84, "f", float("inf")),
-    "spacing absurd": (88, "f", 1e20), "magic": (344, "i", 0), "length of the header": (0, "i", 999),
+    "spacing absurd": (88, "f", 1e20), "magic": (344, "i", 0),
+    "length of the header": (0, "i", 999),
     "slope makes no HU": (112, "f", 1e-9), "origin NaN": (268, "f", float("nan")),
     "quaternion NaN": (256, "f", float("nan")), "quaternion beyond one": (256, "f", 50.0),
 }  # fmt: skip

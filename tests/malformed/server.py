@@ -24,7 +24,7 @@ def main() -> None:
     import blosc2  # noqa: F401
     import cc3d  # noqa: F401
     import pydicom.pixels  # noqa: F401
-    import scipy.ndimage  # noqa: F401
+    import scipy.ndimage
     import scipy.stats  # noqa: F401
     import SimpleITK as sitk
 
