@@ -8,14 +8,14 @@ whatever lay in memory, so the length is checked here.
 from __future__ import annotations
 
 import gzip
-import re
 import struct
 import zlib
 from math import prod
 from pathlib import Path
 
 from benchmark.cohorts.nifti_header import check_numbers, read_nifti_header
-from benchmark.cohorts.pixel_files import LONGEST_HEADER, data_file, parts_of
+from benchmark.cohorts.nrrd_header import read_nrrd_header
+from benchmark.cohorts.pixel_files import LONGEST_HEADER, LONGEST_LINE, data_file, parts_of
 from benchmark.errors import UserError
 
 __all__ = ["LONGEST_HEADER", "check_header", "check_length", "check_size", "parts_of"]
@@ -55,6 +55,7 @@ def check_header(path: Path) -> None:
         _meta_shape(path, _meta_fields(path))
     elif name.endswith(".nrrd"):
         parts_of(path)
+        check_size(read_nrrd_header(path)[0], path)
     elif name.endswith((".nii", ".nii.gz")):
         check_size(read_nifti_header(path).size, path)
 
@@ -111,7 +112,7 @@ def _meta_shape(path: Path, fields: dict[str, str]) -> tuple[list[int], int]:
         raise UserError(
             f"{path}: the header lacks DimSize or a known ElementType; export it again"
         ) from None
-    if dimensions != len(shape):
+    if dimensions != len(shape) or dimensions > 8:
         raise UserError(
             f"{path}: the header says {dimensions} dimensions and sizes of {len(shape)}; "
             "export it again"
@@ -167,6 +168,8 @@ def _meta_fields(path: Path) -> dict:
         place += len(line)
         key, equals, value = line.decode("latin-1").partition("=")
         name = key.strip().lower()
+        if len(line) > LONGEST_LINE:
+            raise UserError(f"{path}: a line of the header is too long; export it again")
         if equals:
             if name in fields:
                 raise UserError(f"{path}: says {key.strip()[:40]} twice; export it again")
@@ -204,14 +207,9 @@ def _check_nifti(path: Path, image: bool) -> None:
 
 def _check_nrrd(path: Path) -> None:
     """Refuse an NRRD file whose packed pixels are a bomb."""
-    with path.open("rb") as file:
-        header = file.read(LONGEST_HEADER).decode("latin-1")
-    header = re.split(r"\r?\n\r?\n", header, maxsplit=1)[0]
-    sizes = re.search(r"(?im)^sizes:\s*([\d \t]+)", header)
-    if sizes and re.search(r"(?im)^encoding:\s*(gz|gzip|bz2|bzip2)\b", header):
-        shape = tuple(int(n) for n in sizes[1].split())
-        check_size(shape, path)
-        _refuse_bomb(parts_of(path)[-1], prod(shape))
+    size, bytes_each, packed = read_nrrd_header(path)
+    if packed:
+        _refuse_bomb(parts_of(path)[-1], prod(size) * bytes_each)
 
 
 def _refuse_bomb(path: Path, unpacked: int) -> None:

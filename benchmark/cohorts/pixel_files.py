@@ -14,6 +14,9 @@ from benchmark.errors import UserError
 LONGEST_HEADER = 1 << 16
 """Bytes of a MetaImage or NRRD header; one that does not end within them is refused."""
 
+LONGEST_LINE = 1000
+"""Bytes of a line of a header."""
+
 
 def parts_of(path: Path) -> tuple[Path, ...]:
     """Return an image file and the pixel files that its `.mhd`, `.mha` or `.nrrd` header names.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,23 +30,35 @@ def main() -> int:
     parser.add_argument("--reader", action="append", help="by default all, one after another")
     parser.add_argument("--engine", choices=["hypothesis", "atheris"], default="hypothesis")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--keep", type=Path, default=Path("fuzz-faults"), help="folder of faults")
     options = parser.parse_args()
-    if options.reader and len(options.reader) == 1:
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
-            return _fuzz(options, options.reader[0], Path(folder))
+    if options.folder:  # the process of one reader
+        os.environ["XDG_CACHE_HOME"] = str(options.folder / "cache")
+        return _fuzz(options, options.reader[0], options.folder)
     from readers import make_readers
 
     with tempfile.TemporaryDirectory() as folder:
         names = options.reader or list(make_readers(Path(folder)))
-    worst = 0
-    for name in names:  # each in a process of its own: one that dies spares the rest
-        own = [sys.executable, "-W", "ignore", __file__, "--reader", name]
+    return max([_in_a_process(options, name) for name in names])
+
+
+def _in_a_process(options, name: str) -> int:
+    """Fuzz one reader in a process of its own: what dies spares the rest, and is told of."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = [sys.executable, "-W", "ignore", __file__, "--reader", name, "--folder", folder]
         own += ["--seconds", str(options.seconds), "--engine", options.engine]
         own += ["--seed", str(options.seed), "--keep", str(options.keep)]
-        worst = max(worst, abs(subprocess.run(own, check=False).returncode))
-    return min(worst, 1)
+        status = subprocess.run(own, check=False).returncode
+        if status < 0:
+            from readers import make_readers
+
+            inside = make_readers(Path(folder) / "names")[name].name
+            options.keep.mkdir(parents=True, exist_ok=True)
+            place = options.keep / f"{name}-{Path(inside).name}"
+            shutil.copy(Path(folder) / inside, place)
+            print(f"{name}: the process died of signal {-status}; kept: {place}", flush=True)
+        return int(status != 0)
 
 
 def _fuzz(options, name: str, folder: Path) -> int:
