@@ -31,6 +31,8 @@ from benchmark.errors import UserError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+LONGEST_MESSAGE = 2000
+"""Characters of an error."""
 
 _DISK = {
     errno.ENOSPC: "no space left on the disk",
@@ -43,6 +45,8 @@ _DISK = {
     errno.EIO: "the disk reports an input/output error",
     errno.EFBIG: "a file would be larger than the system allows",
     errno.ESTALE: "the network folder is gone",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "links that lead in a circle",
 }
 
 
@@ -112,6 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader, `head` for instance, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError:
+        return _complain("not enough memory; close other programs, or give it less at once")
     except OSError as error:
         if error.errno not in _DISK:
             raise
@@ -121,5 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    # A message may quote a file of anybody's: no control characters, no endless line.
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+    shown = line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]} ..."
+    print(f"error: {shown.encode('utf-8', 'replace').decode()}", file=sys.stderr)
     return BAD_INPUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.yaml_values import Loader
+from benchmark.yaml_values import compose, construct
 
 Lines = dict[tuple, int]
 """Line, from 1, by the path of keys and indices that leads to a place."""
@@ -25,24 +25,11 @@ def read_with_lines(text: str, where: str) -> tuple[object, Lines]:
     UserError
         With ``file:line`` where the text is not YAML, or a key is given twice.
     """
-    try:
-        node = yaml.compose(text, Loader=Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        begin = error.context_mark
-        opened = f" ({error.context} of line {begin.line + 1})" if begin and error.context else ""
-        raise UserError(f"{where}:{line}: broken YAML: {error.problem}{opened}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: broken YAML: {' '.join(str(error).split())}") from None
+    node, loader = compose(text, where)
     lines: Lines = {}
     if node is not None:
         _collect(node, (), lines, where)
-    try:
-        return yaml.load(text, Loader=Loader), lines
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{where}:{line}: {error.problem or error.context}") from None
+    return construct(node, loader, where), lines
 
 
 def line_of(path: tuple, lines: Lines) -> int:

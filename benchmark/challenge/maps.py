@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import SimpleITK as sitk
 
 from benchmark.calcium import UNDETERMINED
 from benchmark.challenge.source import Source, printable
 from benchmark.cohorts.geometry import Geometry, cause
-from benchmark.cohorts.headers import LONGEST_HEADER, check_header
+from benchmark.cohorts.headers import LONGEST_HEADER
 from benchmark.cohorts.volumes import (
     DIRECTION_TOLERANCE,
     ORIGIN_TOLERANCE,
     SPACING_TOLERANCE,
+    grid_of,
     labels_of,
     read_volume,
 )
@@ -174,11 +174,7 @@ def _check_pair(source: Source, header: str, geometry: Geometry, faults: list[st
 def _read(path: Path, where: str, geometry: Geometry) -> np.ndarray:
     """Return the labels of a map whose files have the right sizes."""
     try:
-        check_header(path)
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        reader.ReadImageInformation()
-        _check_geometry(Geometry.of(reader), geometry, where)
+        _check_geometry(grid_of(path), geometry, where)
         image, _ = read_volume(path)
     except RuntimeError as error:
         raise UserError(f"{where}: cannot be read ({cause(error)}); write it again") from error

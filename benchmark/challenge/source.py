@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -29,6 +30,9 @@ LARGEST_INDEX = 8 << 20
 
 UNPACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """Ways of packing that every program reads."""
+
+_BROKEN = (zlib.error, struct.error, ValueError, OSError)
+"""What `zipfile` raises besides its own errors on a damaged archive."""
 
 
 class Source(ABC):
@@ -119,7 +123,13 @@ class ZipSource(Source):
         try:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        except (
+            zipfile.BadZipFile,
+            NotImplementedError,
+            ValueError,
+            OSError,
+            struct.error,
+        ) as error:
             raise UserError(f"{path}: the zip is damaged ({error}); pack it again") from error
         if len(entries) > MOST_FILES:
             raise UserError(f"{path}: holds more than {MOST_FILES} files; this is no submission")
@@ -172,7 +182,7 @@ class ZipSource(Source):
             raise UserError(
                 f"{self.where(name)}: is damaged in the zip ({error}); pack it again"
             ) from error
-        except zlib.error as error:
+        except _BROKEN as error:
             raise UserError(f"{self.where(name)}: is damaged in the zip; pack it again") from error
 
 

@@ -27,6 +27,10 @@ RELEASE = "Gated_release_final"
 
 MissingXml = Literal["unlabelled", "no-calcium", "refuse"]
 
+MOST_WORK = 5e8
+"""Points of all outlines, each times the pixels around its outline; a scan of the release asks for
+some hundred thousand."""
+
 
 class CocaCohort(NamelessCohort):
     """The gated part of COCA.
@@ -194,6 +198,12 @@ def draw(
     slices, warnings = _slices_of(outlines, series)
     labels = np.zeros(series.voxels.shape, np.uint8)
     clashes = marks = 0
+    work = sum(
+        len(outline.pixels) * float(np.prod(np.ptp(outline.pixels.clip(0, 4096), axis=0) + 1))
+        for outline in outlines
+    )
+    if work > MOST_WORK:
+        raise UserError("its XML: its outlines are far too many, too long and too wide")
     for outline, place in zip(outlines, slices, strict=True):
         mask = fill(outline.pixels - pixel_offset, labels.shape[1:])
         if not mask.any():

@@ -19,7 +19,7 @@ ARTERIES = {
 }
 """Names of outlines, in lower case, and their labels."""
 
-LARGEST_FILE = 64 << 20
+LARGEST_FILE = 16 << 20
 """Bytes; the files of the release have some hundred kilobytes."""
 
 MOST_POINTS = 2000

@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
+from benchmark.cohorts.geometry import FARTHEST
 from benchmark.errors import UserError
 
 LARGEST_FILE = 64 << 20
 """Bytes of one slice's file; 2048 x 2048 pixels of 32 bits are 16 MB."""
+
+MOST_READS = 20_000
+"""Pieces that are read of a header: some thousand elements; those of scanners have hundreds."""
 
 _TAGS = [
     "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "Modality", "ImageType",
@@ -130,12 +133,61 @@ def read_header(path: Path) -> SliceHeader:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"a file is larger than {LARGEST_FILE >> 20} MB")
         with quiet():
-            data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+            refuse_deflated(path)
+            with path.open("rb") as file:
+                data = pydicom.dcmread(
+                    _Beginning(file), stop_before_pixels=True, specific_tags=_TAGS
+                )
             return _header(path, data)
     except UserError:
         raise
     except Exception:  # whatever pydicom raises on a damaged file; its text may quote the header
         raise UserError("a file cannot be read as DICOM; export it again") from None
+
+
+def refuse_deflated(path: Path) -> None:
+    """Refuse a file that is packed as a whole: it may unpack to any size (PS3.5 A.5).
+
+    Raises
+    ------
+    UserError
+        If it is; the message names no file.
+    """
+    from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    meta = read_file_meta_info(path)
+    if str(meta.get("TransferSyntaxUID", "")) == DeflatedExplicitVRLittleEndian:
+        raise UserError("a file is packed as a whole (deflated); export it uncompressed")
+
+
+class _Beginning:
+    """A file of which the beginning alone may be read: headers are short, elements cheap to make.
+
+    A length in a header is only what it claims; no more is asked of the disk than is there.
+    """
+
+    def __init__(self, file) -> None:
+        self._file = file
+        self._reads = 0
+        self._size = os.fstat(file.fileno()).st_size
+        self.name = file.name
+
+    def read(self, count: int = -1) -> bytes:
+        self._reads += 1
+        if self._reads > MOST_READS:
+            raise ValueError("the header has too many elements")
+        left = max(self._size - self._file.tell(), 0)
+        return self._file.read(left if count < 0 else min(count, left))
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _header(path: Path, data) -> SliceHeader:
@@ -144,8 +196,11 @@ def _header(path: Path, data) -> SliceHeader:
         if value is None or isinstance(value, str) or len(value) != count:
             return None
         numbers = tuple(float(v) for v in value)
-        return numbers if np.isfinite(numbers).all() else None
+        # what lies further away, NaN too, is no place in a patient
+        return numbers if all(abs(number) <= FARTHEST for number in numbers) else None
 
+    if not data.get("SeriesInstanceUID") or not data.get("Modality"):
+        raise UserError("a file lacks what every DICOM image says; export it again")
     kind = "ct" if str(data.get("Modality", "")) == "CT" else "other"
     if kind == "ct" and "LOCALIZER" in [str(word).upper() for word in data.get("ImageType") or ()]:
         kind = "localizer"

@@ -11,6 +11,9 @@ from benchmark.cohorts.dicom_header import SliceHeader, quiet
 from benchmark.cohorts.volumes import PADDING
 from benchmark.errors import UserError
 
+STEEPEST = 1e5
+"""Largest slope and intercept: HU are at most some ten thousand."""
+
 
 def read_pixels(header: SliceHeader) -> np.ndarray:
     """Return the HU of one slice, (rows, columns) int16, clipped to `PADDING` below.
@@ -34,6 +37,7 @@ def read_pixels(header: SliceHeader) -> np.ndarray:
             stored, slope, intercept = _stored(data, header.path)
             packed = data.file_meta.TransferSyntaxUID.is_compressed
             padding = None if packed else data.get("PixelPaddingValue")
+            padding = None if padding is None else int(padding)
     except UserError:
         raise
     except Exception:  # damaged files: pydicom raises many kinds, whose text may quote the header
@@ -43,7 +47,7 @@ def read_pixels(header: SliceHeader) -> np.ndarray:
     hu = _to_hu(stored, slope, intercept)
     if padding is not None:
         signed = stored.dtype.kind == "i"
-        fill = int(padding)
+        fill = padding
         # The value may have been kept with the sign that the pixels do not have.
         fill = fill - 65536 if signed and fill > 32767 else fill % 65536 if not signed else fill
         # A fill that reads as tissue (0 HU, say) cannot be told from tissue and stays.
@@ -56,9 +60,13 @@ def _stored(data, path: Path) -> tuple[np.ndarray, float, float]:
     """Return stored values, slope and intercept; those of compressed files are HU already."""
     slope = float(data.get("RescaleSlope", 1) or 1)
     intercept = float(data.get("RescaleIntercept", 0) or 0)
-    if not (np.isfinite(slope) and np.isfinite(intercept)):
-        raise UserError("rescale slope or intercept of a slice is no number")
+    # Exact negations: NaN is no number of a CT either.
+    if not (0 < abs(slope) <= STEEPEST and abs(intercept) <= STEEPEST):
+        raise UserError("rescale slope or intercept of a slice is no number of a CT")
     if not data.file_meta.TransferSyntaxUID.is_compressed:
+        expected = int(data.Rows) * int(data.Columns) * int(data.BitsAllocated) // 8
+        if len(data.PixelData) > expected + expected % 2:
+            raise UserError("a slice holds more pixels than it says")
         return data.pixel_array, slope, intercept
     values = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     return values.reshape(values.shape[-2:]), 1.0, 0.0

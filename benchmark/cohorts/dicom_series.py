@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from benchmark.cohorts.dicom_header import SliceHeader
 from benchmark.cohorts.dicom_pixels import read_pixels
-from benchmark.cohorts.geometry import Geometry
+from benchmark.cohorts.geometry import SPACINGS, Geometry
 from benchmark.cohorts.headers import check_size
 from benchmark.cohorts.volumes import PADDING
 from benchmark.errors import UserError
@@ -119,8 +119,11 @@ def _check_headers(headers: list[SliceHeader]) -> None:
         if header.position is None or header.axes is None or header.pixel is None:
             raise UserError("a slice does not say where it lies; export the series again")
     first = headers[0]
-    if min(first.size) < 2 or min(first.pixel) <= 0:
-        raise UserError("the size of its pixels or slices is zero")
+    if (
+        min(first.size) < 2
+        or not SPACINGS[0] <= min(first.pixel) <= max(first.pixel) <= SPACINGS[1]
+    ):
+        raise UserError("the size of its pixels or slices is zero or none of a CT")
     if max(first.size) > LONGEST_SIDE:
         raise UserError(f"slices of {first.size[0]} x {first.size[1]} pixels are no cardiac CT")
     turned = np.array([first.axes[:3], first.axes[3:]])

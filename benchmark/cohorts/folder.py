@@ -1,6 +1,5 @@
 """A cohort of one's own: a folder with `images/` and `labels/` of equal file names."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.headers import parts_of
 from benchmark.cohorts.scan_check import ScanCheck, inspect_scan
 from benchmark.cohorts.volumes import SUFFIXES, id_of, read_scan, save_labels
+from benchmark.csv_tables import read_csv
 from benchmark.errors import UserError
 
 __all__ = ["FolderCohort", "ScanCheck", "read_scan", "save_labels"]
@@ -95,17 +95,13 @@ def _read_centres(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     centres: dict[str, str] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, skipinitialspace=True)
-            if rows.fieldnames is None or not {"id", "centre"} <= set(rows.fieldnames):
-                raise UserError(f"{path}: the first line must be id,centre")
-            for row in rows:
-                id, centre = (row["id"] or "").strip(), (row["centre"] or "").strip()
-                if not id or not centre:
-                    raise UserError(f"{path}: line {rows.line_num} lacks an id or a centre")
-                if centres.setdefault(id, centre) != centre:
-                    raise UserError(f"{path}: line {rows.line_num} gives {id} a second centre")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+    names, rows = read_csv(path)
+    if not {"id", "centre"} <= set(names):
+        raise UserError(f"{path}: the first line must be id,centre")
+    for line, row in rows:
+        id, centre = row["id"], row["centre"]
+        if not id or not centre:
+            raise UserError(f"{path}: line {line} lacks an id or a centre")
+        if centres.setdefault(id, centre) != centre:
+            raise UserError(f"{path}: line {line} gives {id} a second centre")
     return centres

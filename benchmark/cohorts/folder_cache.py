@@ -8,9 +8,9 @@ a folder may carry, is seen in the cache.
 
 import hashlib
 import json
+import math
 import os
 import tempfile
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,10 +20,11 @@ import numpy as np
 from benchmark.calcium import Conventions
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.geometry import Geometry
-from benchmark.cohorts.headers import parts_of
+from benchmark.cohorts.headers import MOST_VOXELS, parts_of
 from benchmark.cohorts.privacy import keyed_digest, load_key
 from benchmark.cohorts.scan_check import ScanCheck
 from benchmark.errors import UserError
+from benchmark.npz import load_arrays
 
 FORMAT = 2
 """To be raised whenever reading, checking or the entries change: older entries are then ignored."""
@@ -67,18 +68,20 @@ class FolderCache:
         `check_only` leaves out the scan, which takes the time.
         """
         try:
-            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as entry:
-                check = _check_from_json(str(entry["check"]), id)
-                geometry = _geometry_from_json(str(entry["geometry"]))
-                if check_only:
-                    return check, None
-                voxels = np.empty(check.size, np.int16)
-                blosc2.decompress2(entry["voxels"].tobytes(), dst=voxels)
-                labels = None
-                if check.lesions is not None:
-                    labels = np.zeros(check.size, np.uint8)
-                    labels.ravel()[entry["label_places"]] = entry["label_values"]
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile):
+            entry = load_arrays(self.folder / f"{key}.npz")
+            check = _check_from_json(str(entry["check"]), id)
+            geometry = _geometry_from_json(str(entry["geometry"]))
+            if check_only:
+                return check, None
+            if math.prod(check.size) > MOST_VOXELS:
+                return None
+            voxels = np.empty(check.size, np.int16)
+            blosc2.decompress2(entry["voxels"].tobytes(), dst=voxels)
+            labels = None
+            if check.lesions is not None:
+                labels = np.zeros(check.size, np.uint8)
+                labels.ravel()[entry["label_places"]] = entry["label_values"]
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, IndexError):
             return None
         return check, Scan(id, "unknown", voxels, check.spacing, labels, geometry)
 

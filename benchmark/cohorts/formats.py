@@ -6,11 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from benchmark.cohorts.split_choice import SplitChoice, parse_choice
 from benchmark.errors import UserError
-from benchmark.yaml_values import Loader
+from benchmark.yaml_lines import read_with_lines
 
 if TYPE_CHECKING:  # readers of images are slow to import, and a list of formats needs none
     from benchmark.cohorts.disk import DiskCohort
@@ -34,7 +32,7 @@ OPTIONS = {"coca": ("missing_xml", "pixel_offset"), "csv": ("root",)}
 LOOKED_AT = 2000
 """Files that are looked at for DICOM before a folder is called unknown."""
 
-LARGEST_FILE = 16 << 20
+LARGEST_FILE = 1 << 20
 """Bytes of a cohort file."""
 
 
@@ -142,6 +140,8 @@ def _open_file(path: Path, format: str | None, cache: Path | None, keep: bool) -
         raise UserError(f"{path}: format is {values['format']!r}, but --cohort asks for {format!r}")
     data = path.parent / str(values["path"])
     kind = values.get("format") or format or detect(data)
+    if not isinstance(kind, str):
+        raise UserError(f"{path}: format {str(kind)[:40]!r} is not one of {', '.join(FORMATS)}")
     options = values.get("options") or {}
     known = OPTIONS.get(kind, ())
     if not isinstance(options, dict) or not set(options) <= set(known):
@@ -180,13 +180,12 @@ def _read_file(path: Path) -> dict:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path}: is larger than {LARGEST_FILE >> 20} MB")
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: broken YAML") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: broken YAML: not a text file in UTF-8") from None
+    values, _ = read_with_lines(text, str(path))
     if not isinstance(values, dict) or "path" not in values:
         raise UserError(f"{path}: a cohort file says at least path: FOLDER")
     unknown = [key for key in values if key not in KEYS]

@@ -13,6 +13,12 @@ from benchmark.errors import UserError
 ORIENTATION = "LPS"
 """Axes in memory: x grows to the patient's left, y to the back (posterior), z to the head."""
 
+FARTHEST = 1e5
+"""mm: the first voxel lies no further from the scanner's centre along any axis."""
+
+SPACINGS = (1e-3, 100.0)
+"""mm: least and largest distance of voxel centres."""
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -62,6 +68,40 @@ class Geometry:
         image.SetOrigin(self.origin)
         image.SetDirection(self.direction)
         return image
+
+
+def check_place(geometry: Geometry, where: str | Path) -> None:
+    """Refuse a grid that is no place in a patient.
+
+    Raises
+    ------
+    UserError
+        If a spacing is not positive or beyond `SPACINGS`, an origin beyond `FARTHEST`, or the axes
+        are not at right angles; NaN is none of these.
+    """
+    low, high = SPACINGS
+    if not all(low <= step <= high for step in geometry.spacing):
+        raise UserError(
+            f"{where}: a spacing of {_row(geometry.spacing)} mm is none of a CT; is the header "
+            "damaged? export it again"
+        )
+    if not all(abs(place) <= FARTHEST for place in geometry.origin):
+        raise UserError(
+            f"{where}: an origin of {_row(geometry.origin)} mm is none of a CT; is the header "
+            "damaged? export it again"
+        )
+    axes = np.array(geometry.direction).reshape(len(geometry.spacing), -1)
+    with np.errstate(all="ignore"):
+        right = np.isfinite(axes).all() and np.abs(axes.T @ axes - np.eye(len(axes))).max() < 0.01
+    if not right:
+        raise UserError(
+            f"{where}: its axes are not at right angles to each other; is the header damaged? "
+            "export it again"
+        )
+
+
+def _row(values: tuple[float, ...]) -> str:
+    return " x ".join(f"{value:.6g}" for value in values)
 
 
 def to_memory(image: sitk.Image) -> sitk.Image:

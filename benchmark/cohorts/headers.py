@@ -8,19 +8,26 @@ whatever lay in memory, so the length is checked here.
 from __future__ import annotations
 
 import gzip
-import re
 import struct
 import zlib
 from math import prod
 from pathlib import Path
 
+from benchmark.cohorts.nifti_header import check_numbers, read_nifti_header
+from benchmark.cohorts.nrrd_header import read_nrrd_header
+from benchmark.cohorts.pixel_files import LONGEST_HEADER, LONGEST_LINE, data_file, parts_of
 from benchmark.errors import UserError
+
+__all__ = ["LONGEST_HEADER", "check_header", "check_length", "check_size", "parts_of"]
 
 MOST_VOXELS = 2**29
 """512 x 512 x 2048: a header that asks for more is refused before memory is taken."""
 
-LONGEST_HEADER = 1 << 16
-"""Bytes of a MetaImage or NRRD header that are looked at."""
+LARGEST_UNPACKED = 128 << 20
+"""Bytes that a packed image may always unpack to; more only where it is no bomb."""
+
+MOST_PACKED = 200
+"""How many times its own size a packed image may unpack to: noise cannot be packed so well."""
 
 _ELEMENT_BYTES = {
     "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
@@ -30,7 +37,7 @@ _ELEMENT_BYTES = {
 
 
 def check_header(path: Path) -> None:
-    """Refuse an image file whose header is absurd, or whose pixel file is not what it says.
+    """Refuse an image file whose header is absurd or names files that it may not.
 
     Parameters
     ----------
@@ -40,101 +47,101 @@ def check_header(path: Path) -> None:
     Raises
     ------
     UserError
-        If a pixel file lies outside the header's folder, is missing, or has the wrong size.
+        If a size is absurd, or a pixel file lies outside the header's folder.
     """
     name = path.name.lower()
-    if name.endswith((".mhd", ".mha", ".nrrd")):
+    if name.endswith((".mhd", ".mha")):
         parts_of(path)
-    if name.endswith(".mhd"):
-        _check_meta_image(path)
+        _meta_shape(path, _meta_fields(path))
+    elif name.endswith(".nrrd"):
+        parts_of(path)
+        check_size(read_nrrd_header(path)[0], path)
     elif name.endswith((".nii", ".nii.gz")):
-        _check_nifti(path)
+        check_size(read_nifti_header(path).size, path)
+
+
+def check_length(path: Path, image: bool = True) -> None:
+    """Refuse an image file whose pixels are not as many as its header says.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `check_header` let pass.
+    image : bool
+        Whether it holds HU: then it may not unpack to a vast multiple of its size. Label maps,
+        which are zero nearly everywhere, do so.
+
+    Raises
+    ------
+    UserError
+        If pixels are missing, or there are more than there should be.
+    """
+    name = path.name.lower()
+    if name.endswith((".mhd", ".mha")):
+        _check_meta_image(path, image)
+    elif name.endswith((".nii", ".nii.gz")):
+        _check_nifti(path, image)
+    elif image and name.endswith(".nrrd"):
+        _check_nrrd(path)
 
 
 def check_size(size: tuple[int, ...], where: str | Path) -> None:
-    """Refuse more voxels than any cardiac CT has.
+    """Refuse more voxels than any cardiac CT has, and sizes that are not positive.
 
     Raises
     ------
     UserError
-        If there are more than `MOST_VOXELS`.
+        If there are more than `MOST_VOXELS`, or a side has none.
     """
-    if prod(int(n) for n in size) > MOST_VOXELS:
-        numbers = " x ".join(str(n) for n in size)
+    numbers = [int(n) for n in size]
+    if not numbers or min(numbers) < 1 or max(numbers) > MOST_VOXELS or prod(numbers) > MOST_VOXELS:
+        text = " x ".join(str(n)[:12] for n in numbers[:8])
         raise UserError(
-            f"{where}: a size of {numbers} is no cardiac CT; is the header damaged? export it again"
+            f"{where}: a size of {text} is no cardiac CT; is the header damaged? export it again"
         )
 
 
-def parts_of(path: Path) -> tuple[Path, ...]:
-    """Return an image file and the pixel files that its `.mhd` or `.nrrd` header names.
-
-    Raises
-    ------
-    UserError
-        If a name leaves the header's folder: an absolute path, one through `..`, or a link to
-        a file elsewhere.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in (".mhd", ".mha", ".nrrd"):
-        return (path,)
-    try:
-        with path.open("rb") as file:
-            header = file.read(LONGEST_HEADER).decode("latin-1")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    if suffix == ".nrrd":
-        header = re.split(r"\r?\n\r?\n", header, maxsplit=1)[0]  # pixels follow an empty line
-    named = re.search(r"(?im)^(?:ElementDataFile\s*=|data ?file:)\s*(.+?)\s*$", header)
-    if named is None or named[1] == "LOCAL":
-        return (path,)
-    if named[1].split()[0] == "LIST":
-        names = [line.strip() for line in header[named.end() :].splitlines() if line.strip()]
-    else:
-        pattern = re.fullmatch(r"(\S*%\d*d\S*)\s+(\d{1,4})\s+(\d{1,4})\s+(\d{1,4})", named[1])
-        names = [named[1]]
-        if pattern:  # MetaImage and NRRD: name with a number, first, last, step
-            first, last, step = (int(n) for n in pattern.groups()[1:])
-            names = [pattern[1] % number for number in range(first, last + 1, max(step, 1))]
-    return (path, *(part for part in (_inside(path, name) for name in names) if part.is_file()))
-
-
-def _inside(header: Path, name: str) -> Path:
-    """Return the file of that name beside a header; refuse one that lies anywhere else."""
-    place = header.parent / name
-    if Path(name).is_absolute() or re.match(r"[A-Za-z]:|\\", name) or ".." in Path(name).parts:
-        raise UserError(
-            f"{header}: names a pixel file outside its folder; put both into one folder"
-        )
-    if place.exists():
-        homes = (header.parent.resolve(), header.resolve().parent)
-        if not any(place.resolve().is_relative_to(home) for home in homes):
-            raise UserError(
-                f"{header}: its pixel file is a link to a place outside its folder; "
-                "put both into one folder"
-            )
-    return place
-
-
-def _check_meta_image(path: Path) -> None:
-    """Compare the pixel file of a `.mhd` header with the size it announces."""
-    fields = _meta_fields(path)
+def _meta_shape(path: Path, fields: dict[str, str]) -> tuple[list[int], int]:
+    """Return size and bytes of a voxel; refuse what is no single-channel image."""
     try:
         shape = [int(n) for n in fields["dimsize"].split()]
         bytes_each = _ELEMENT_BYTES[fields["elementtype"].upper()]
         channels = int(fields.get("elementnumberofchannels", "1"))
-        skip = int(fields.get("headersize", "0"))
+        dimensions = int(fields.get("ndims", len(shape)))
     except (KeyError, ValueError):
         raise UserError(
             f"{path}: the header lacks DimSize or a known ElementType; export it again"
         ) from None
+    if dimensions != len(shape) or dimensions > 8:
+        raise UserError(
+            f"{path}: the header says {dimensions} dimensions and sizes of {len(shape)}; "
+            "export it again"
+        )
+    if channels != 1:
+        raise UserError(f"{path}: holds {channels} values per voxel; export one")
     check_size(tuple(shape), path)
-    parts = parts_of(path)[1:]
+    return shape, bytes_each
+
+
+def _check_meta_image(path: Path, image: bool) -> None:
+    """Compare the pixels of a MetaImage header with the size it announces."""
+    fields = _meta_fields(path)
+    shape, bytes_each = _meta_shape(path, fields)
+    named, _ = data_file(path)
+    local = named.upper() == "LOCAL"
+    parts = (path,) if local else parts_of(path)[1:]
     if not parts:
-        raise UserError(f"{path}: its pixel file {fields.get('elementdatafile', '')!r} is missing")
-    expected = prod(shape) * bytes_each * channels
+        raise UserError(f"{path}: its pixel file {named[:120]!r} is missing")
+    try:
+        skip = fields["pixels begin"] if local else int(fields.get("headersize", "0"))
+    except ValueError:
+        raise UserError(f"{path}: HeaderSize is no number; export it again") from None
+    expected = prod(shape) * bytes_each
     if fields.get("compresseddata", "").lower() == "true":
+        if image:
+            _refuse_bomb(parts[0], expected)
         with parts[0].open("rb") as file:
+            file.seek(skip if local else 0)
             found = _inflated(file, expected, zlib.decompressobj())
         kind = "bytes after unpacking"
     else:
@@ -151,71 +158,76 @@ def _check_meta_image(path: Path) -> None:
         )
 
 
-def _meta_fields(path: Path) -> dict[str, str]:
+def _meta_fields(path: Path) -> dict:
+    """Fields of a MetaImage header in small letters, and where pixels of its own would begin."""
     with path.open("rb") as file:
-        text = file.read(LONGEST_HEADER).decode("latin-1")
-    fields = {}
-    for line in text.splitlines():
-        key, equals, value = line.partition("=")
+        header = file.read(LONGEST_HEADER)
+    fields: dict = {}
+    place = 0
+    for line in header.splitlines(keepends=True):
+        place += len(line)
+        key, equals, value = line.decode("latin-1").partition("=")
+        name = key.strip().lower()
+        if len(line) > LONGEST_LINE:
+            raise UserError(f"{path}: a line of the header is too long; export it again")
         if equals:
-            fields[key.strip().lower()] = value.strip()
-    return fields
+            if name in fields:
+                raise UserError(f"{path}: says {key.strip()[:40]} twice; export it again")
+            fields[name] = value.strip()
+        if name == "elementdatafile":
+            break
+    return {**fields, "pixels begin": place}
 
 
-def _check_nifti(path: Path) -> None:
+def _check_nifti(path: Path, image: bool) -> None:
     """Compare the length of a NIfTI file with the size its header announces."""
-    packed = path.name.lower().endswith(".gz")
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            header = file.read(540)
-    except (OSError, EOFError, zlib.error):
-        return  # ITK says what is wrong with it
-    expected = _nifti_length(header)
-    if expected is None:
-        return
-    if not packed:
+    header = read_nifti_header(path)
+    expected = header.length
+    if not path.name.lower().endswith(".gz"):
         found = path.stat().st_size
     else:
+        if image:
+            _refuse_bomb(path, expected)
         with path.open("rb") as file:
             file.seek(-4, 2)
             # gzip ends with the unpacked length; a file of several members needs counting.
-            if struct.unpack("<I", file.read(4))[0] == expected % 2**32:
-                return
+            said = struct.unpack("<I", file.read(4))[0]
             file.seek(0)
-            found = _inflated(file, expected, None)
+            found = expected if said == expected % 2**32 else _inflated(file, expected, None)
     if found < expected:
         raise UserError(
             f"{path}: is cut short: {found} bytes of {expected}, after unpacking if it is "
             "packed; copy it again"
         )
+    try:
+        check_numbers(path, header)
+    except (OSError, EOFError, zlib.error):
+        raise UserError(f"{path}: is damaged where it is packed; copy it again") from None
 
 
-def _nifti_length(header: bytes) -> int | None:
-    """Return how long a NIfTI-1 or NIfTI-2 file must be, or None if the header is neither."""
-    for order in "<>":
-        if len(header) >= 348 and struct.unpack(order + "i", header[:4])[0] == 348:
-            shape = struct.unpack(order + "8h", header[40:56])
-            bits = struct.unpack(order + "h", header[72:74])[0]
-            offset = int(struct.unpack(order + "f", header[108:112])[0])
-        elif len(header) >= 540 and struct.unpack(order + "i", header[:4])[0] == 540:
-            shape = struct.unpack(order + "8q", header[16:80])
-            bits = struct.unpack(order + "h", header[14:16])[0]
-            offset = struct.unpack(order + "q", header[168:176])[0]
-        else:
-            continue
-        if not 1 <= shape[0] <= 7:
-            return None
-        return offset + prod(max(n, 1) for n in shape[1 : shape[0] + 1]) * bits // 8
-    return None
+def _check_nrrd(path: Path) -> None:
+    """Refuse an NRRD file whose packed pixels are a bomb."""
+    size, bytes_each, packed = read_nrrd_header(path)
+    if packed:
+        _refuse_bomb(parts_of(path)[-1], prod(size) * bytes_each)
+
+
+def _refuse_bomb(path: Path, unpacked: int) -> None:
+    """Refuse a packed image that says it is vastly larger unpacked than it can be."""
+    if unpacked > max(LARGEST_UNPACKED, path.stat().st_size * MOST_PACKED):
+        raise UserError(
+            f"{path}: {path.stat().st_size} bytes cannot hold {unpacked} bytes of a CT; "
+            "export it again"
+        )
 
 
 def _inflated(file, expected: int, stream) -> int:
-    """Count unpacked bytes, at most one more than expected; a broken stream ends the count."""
+    """Count unpacked bytes, at most a few more than expected; a broken stream ends the count."""
     found = 0
     try:
         if stream is None:
             with gzip.GzipFile(fileobj=file) as unpacked:
-                while block := unpacked.read(1 << 20):
+                while found <= expected and (block := unpacked.read(1 << 20)):
                     found += len(block)
             return found
         while (block := file.read(1 << 18)) and found <= expected:

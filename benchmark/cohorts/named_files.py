@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmark.cohorts.headers import parts_of
+from benchmark.cohorts.pixel_files import is_file, parts_of
 from benchmark.cohorts.volumes import SUFFIXES, id_of
 from benchmark.errors import UserError
 
@@ -34,7 +34,7 @@ def named_file(root: Path, name: str) -> Path:
         raise UserError(f"{name}: lies outside {root}; name the folder that holds it as root")
     if id_of(place) is None:
         raise UserError(f"{name}: is no image file ({', '.join(SUFFIXES)})")
-    if not place.is_file():
+    if not is_file(place):
         raise UserError(f"{place}: no such file")
     parts_of(place)
     return place

@@ -12,7 +12,7 @@ from benchmark.cohorts.base import Scan
 from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.headers import parts_of
 from benchmark.cohorts.scan_check import ScanCheck, judge
-from benchmark.cohorts.volumes import read_scan
+from benchmark.cohorts.volumes import SUFFIXES, read_scan
 from benchmark.errors import UserError
 
 ARTERY_NAMES = {
@@ -121,6 +121,7 @@ def _read_dataset(path: Path) -> tuple[str, dict[int, int]]:
         ending, labels = values["file_ending"], values["labels"]
         channels = values.get("channel_names") or values.get("modality") or {"0": "CT"}
         numbers = {int(number): ARTERY_NAMES[str(name).lower()] for name, number in labels.items()}
+        count = len(channels)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except KeyError as error:
@@ -128,16 +129,18 @@ def _read_dataset(path: Path) -> tuple[str, dict[int, int]]:
             f"{path}: {error} is missing or no artery; labels may be named "
             f"{', '.join(ARTERY_NAMES)}"
         ) from None
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path}: is no dataset.json of nnU-Net version 2") from None
-    if len(channels) != 1:
-        raise UserError(f"{path}: has {len(channels)} channels; a cohort has one, the CT")
+    if count != 1:
+        raise UserError(f"{path}: has {count} channels; a cohort has one, the CT")
     if "dataset" in values:
         raise UserError(
             f"{path}: names its files in a list (dataset); put them into imagesTr and labelsTr"
         )
-    if not isinstance(ending, str) or not ending.startswith(".") or "/" in ending:
-        raise UserError(f"{path}: file_ending {ending!r} is no ending such as .nii.gz")
+    if ending not in SUFFIXES:
+        raise UserError(
+            f"{path}: file_ending {str(ending)[:40]!r} cannot be read ({', '.join(SUFFIXES)})"
+        )
     if not all(0 <= number <= LARGEST_FILE_LABEL for number in numbers):
         raise UserError(f"{path}: labels must be numbers from 0 to {LARGEST_FILE_LABEL}")
     return ending, numbers

@@ -36,7 +36,8 @@ def load_key(folder: Path) -> bytes:
             _make_key(folder, path)
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
-        key = path.read_bytes()
+        with path.open("rb") as file:
+            key = file.read(KEY_BYTES + 1)
     except OSError as error:
         raise UserError(
             f"{path}: the key for new ids cannot be made or read ({error.strerror})"

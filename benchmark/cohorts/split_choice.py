@@ -176,7 +176,7 @@ def load_split(path: Path) -> Split:
         same = values["hash"] == split.hash
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path}: is no saved split") from None
     if not same:
         raise UserError(f"{path}: was changed since it was saved: its hash does not fit")

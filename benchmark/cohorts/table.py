@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from benchmark.calcium import DEFAULT, Conventions
 from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.named_files import named_file
 from benchmark.cohorts.volumes import id_of
+from benchmark.csv_tables import read_csv
 from benchmark.errors import UserError
 
 COLUMNS = ("image", "labels", "id", "patient", "centre", "split")
@@ -18,9 +18,6 @@ COLUMNS = ("image", "labels", "id", "patient", "centre", "split")
 
 PARTS = {"train": "train", "training": "train", "test": "test", "": ""}
 """What may stand in the column `split`; an empty field is in neither part."""
-
-LONGEST_TABLE = 32 << 20
-"""Bytes of a table: some hundred thousand scans."""
 
 
 class TableCohort(DiskCohort):
@@ -70,7 +67,11 @@ class TableCohort(DiskCohort):
         for line, row in rows:
             image = Path(row["image"])
             stem = id_of(image) or image.name
-            id = row["id"] or (stem if stems[id_of(image)] == 1 else _long_id(image))
+            id = (
+                row["id"]
+                or f"line {line}" * (not image.name)
+                or (stem if stems[id_of(image)] == 1 else _long_id(image))
+            )
             part = row["split"].lower()
             if part not in PARTS:
                 raise UserError(
@@ -96,24 +97,18 @@ class TableCohort(DiskCohort):
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return (line number, fields) for each line of a table."""
-    try:
-        if path.stat().st_size > LONGEST_TABLE:
-            raise UserError(f"{path}: is larger than {LONGEST_TABLE >> 20} MB; is it a table?")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            if "image" not in (reader.fieldnames or ()):
-                raise UserError(
-                    f"{path}: the first line must name the columns, image among them "
-                    f"(there may be: {', '.join(COLUMNS)})"
-                )
-            rows = []
-            for row in reader:
-                fields = {name: (row.get(name) or "").strip() for name in COLUMNS}
-                if not fields["image"]:
-                    raise UserError(f"{path}: line {reader.line_num} names no image")
-                rows.append((reader.line_num, fields))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+    names, lines = read_csv(path)
+    if "image" not in names:
+        raise UserError(
+            f"{path}: the first line must name the columns, image among them "
+            f"(there may be: {', '.join(COLUMNS)})"
+        )
+    rows = []
+    for line, row in lines:
+        fields = {name: row.get(name, "") for name in COLUMNS}
+        if not fields["image"]:
+            raise UserError(f"{path}: line {line} names no image")
+        rows.append((line, fields))
     if not rows:
         raise UserError(f"{path}: names no scan")
     return rows

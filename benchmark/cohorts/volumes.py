@@ -1,5 +1,10 @@
 """Image files in and out: any orientation on disk, one orientation in memory."""
 
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +12,9 @@ import SimpleITK as sitk
 
 from benchmark.calcium import UNDETERMINED
 from benchmark.cohorts.base import Scan
-from benchmark.cohorts.geometry import Geometry, cause, to_memory, write_labels
-from benchmark.cohorts.headers import check_header, check_size
+from benchmark.cohorts.geometry import Geometry, cause, check_place, to_memory, write_labels
+from benchmark.cohorts.headers import check_header, check_length, check_size
+from benchmark.cohorts.pixel_files import is_file
 from benchmark.errors import UserError
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
@@ -31,22 +37,34 @@ def id_of(path: Path) -> str | None:
     return None
 
 
-def read_volume(path: Path) -> tuple[sitk.Image, Geometry]:
+def read_volume(path: Path, like: sitk.Image | None = None) -> tuple[sitk.Image, Geometry]:
     """Read a 3D image file; return it with axes as in memory, and the grid of the file.
 
     Axes are swapped and mirrored, never resampled: an oblique scan stays oblique.
 
+    Parameters
+    ----------
+    path : Path
+    like : SimpleITK.Image, optional
+        For a label map: its scan with axes as in memory. One of another size is refused before
+        its pixels take memory.
+
     Raises
     ------
     UserError
-        If the file is missing, damaged, cut short, not 3D or holds several values per voxel.
+        If the file is missing, damaged, cut short, not 3D or holds several values per voxel; or
+        if spacing, origin or directions are no place in a patient.
     """
-    _information(path)
+    size = _information(path).GetSize()
+    if like is not None and sorted(size) != sorted(like.GetSize()):
+        raise _other_grid(path, "size", size, like.GetSize())
+    check_length(path, image=like is None)
     try:
-        image = sitk.ReadImage(str(path))
+        with hushed():
+            image = sitk.ReadImage(str(path), imageIO=_reader_of(path))
+            return to_memory(image), Geometry.of(image)
     except RuntimeError as error:
         raise UserError(f"{path}: cannot be read ({cause(error)}); export it again") from error
-    return to_memory(image), Geometry.of(image)
 
 
 def check_same_grid(image: sitk.Image, labels: sitk.Image, labels_path: Path) -> None:
@@ -63,9 +81,12 @@ def check_same_grid(image: sitk.Image, labels: sitk.Image, labels_path: Path) ->
         differs = ("origin", labels.GetOrigin(), image.GetOrigin())
     else:
         return
-    what, ours, theirs = differs
-    raise UserError(
-        f"{labels_path}: {what} {_numbers(ours)} differs from its image's {_numbers(theirs)} "
+    raise _other_grid(labels_path, *differs)
+
+
+def _other_grid(path: Path, what: str, ours: tuple, theirs: tuple) -> UserError:
+    return UserError(
+        f"{path}: {what} {_numbers(ours)} differs from its image's {_numbers(theirs)} "
         "(x, y, z); save the labels on the image's own grid"
     )
 
@@ -165,12 +186,17 @@ def read_scan(
     labels = None
     if labels_path is not None:
         labels_path = Path(labels_path)
-        labels_image, _ = read_volume(labels_path)
+        labels_image, _ = read_volume(labels_path, image)
         check_same_grid(image, labels_image, labels_path)
         labels = labels_of(labels_image, labels_path, largest_label)
     x, y, z = image.GetSpacing()
     name = id or id_of(image_path) or image_path.name
     return Scan(name, centre, voxels, (z, y, x), labels, geometry)
+
+
+def grid_of(path: Path) -> Geometry:
+    """Return the grid of a 3D image file without reading its pixels; raises as `read_volume`."""
+    return Geometry.of(_information(path))
 
 
 def save_labels(
@@ -202,19 +228,23 @@ def save_labels(
         If the labels do not fit the image, or the file cannot be written.
     """
     like_image_path = Path(like_image_path)
-    geometry = Geometry.of(_information(like_image_path))
+    geometry = grid_of(like_image_path)
     write_labels(path, labels, geometry, dtype=dtype, compress=compress)
 
 
 def _information(path: Path) -> sitk.ImageFileReader:
     """Read size and geometry of a 3D image file without its pixels."""
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path}: no such file")
+    if id_of(path) is None:
+        raise UserError(f"{path}: is no image file ({', '.join(SUFFIXES)})")
     check_header(path)
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(_reader_of(path))
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with hushed():
+            reader.ReadImageInformation()
     except RuntimeError as error:
         raise UserError(f"{path}: cannot be read ({cause(error)}); export it again") from error
     size = reader.GetSize()
@@ -227,7 +257,34 @@ def _information(path: Path) -> sitk.ImageFileReader:
         raise UserError(
             f"{path}: holds {reader.GetNumberOfComponents()} values per voxel; export one"
         )
+    check_place(Geometry.of(reader), path)
     return reader
+
+
+def _reader_of(path: Path) -> str:
+    """ITK's reader of that suffix: it shall not try all it knows on a file that is none of them."""
+    suffix = next(s for s in SUFFIXES if path.name.lower().endswith(s))
+    return {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}.get(
+        suffix, "NiftiImageIO"
+    )
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep ITK's libraries from writing to the terminal: what is wrong, an exception says."""
+    with _HUSHED:
+        sys.stderr.flush()
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+_HUSHED = threading.RLock()
 
 
 def _numbers(values: tuple[float, ...]) -> str:

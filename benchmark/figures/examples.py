@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from benchmark.calcium import ARTERIES, RISK_NAMES, risk_category
 from benchmark.errors import UserError
 from benchmark.metrics.overlap import pooled_ratios
+from benchmark.npz import load_arrays
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell
 
@@ -100,10 +100,10 @@ def kept_classes(run: FinishedRun, cell: KeptCell) -> dict[str, np.ndarray]:
     """
     path = run.folder.resolve().parents[1] / "cells" / cell.folder / "predictions.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            parts = np.split(file["components"], file["components_start"][1:-1])
-            return dict(zip((str(id) for id in file["ids"]), parts, strict=True))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(path)
+        parts = np.split(arrays["components"], arrays["components_start"][1:-1])
+        return dict(zip((str(id) for id in arrays["ids"]), parts, strict=True))
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise UserError(
             f"{path}: holds no classes of candidates ({type(error).__name__}); delete its folder "
             "and run the suite again"

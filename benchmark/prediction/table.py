@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.calcium import RISK_NAMES, SCORES, TARGETS, risk_category
+from benchmark.csv_tables import read_csv
 from benchmark.errors import UserError
 
 KINDS = ("mask", "head")
@@ -19,8 +20,6 @@ COLUMNS = tuple(f"{score}_{target}" for score in SCORES for target in TARGETS)
 
 ARTERY_COLUMNS = tuple(name for name in COLUMNS if not name.endswith("_whole"))
 ID_COLUMNS = ("scan", "id")
-LARGEST_TABLE = 64 << 20
-"""Bytes: some hundred thousand scans."""
 
 
 def write_table(rows: Iterable[Mapping], kinds: Iterable[str] = KINDS) -> str:
@@ -84,14 +83,14 @@ def read_table(path: Path, kind: str | None = None) -> tuple[dict[str, np.ndarra
     UserError
         If the table cannot be read, lacks a column, names a scan twice, or holds what is no score.
     """
-    names, lines = _read(path)
+    names, lines = read_csv(path)
     prefix = _prefix(path, names, kind)
     id_column = next((name for name in ID_COLUMNS if name in names), None)
     if id_column is None:
         raise UserError(f"{path}: has no column scan (or id), which names the scans")
     scores: dict[str, np.ndarray] = {}
     for line, row in lines:
-        id = (row[id_column] or "").strip()
+        id = row[id_column]
         if not id:
             raise UserError(f"{path}: line {line} names no scan")
         if id in scores:
@@ -107,21 +106,6 @@ def read_table(path: Path, kind: str | None = None) -> tuple[dict[str, np.ndarra
     if not scores:
         raise UserError(f"{path}: names no scan")
     return scores, prefix.removesuffix("_") or "head"
-
-
-def _read(path: Path) -> tuple[list[str], list[tuple[int, dict]]]:
-    try:
-        if path.stat().st_size > LARGEST_TABLE:
-            raise UserError(f"{path}: is larger than {LARGEST_TABLE >> 20} MB; is it a table?")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            names = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = names
-            return names, [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: is no CSV table ({error})") from None
 
 
 def _prefix(path: Path, names: list[str], kind: str | None) -> str:
@@ -144,14 +128,13 @@ def _prefix(path: Path, names: list[str], kind: str | None) -> str:
     return found[0]
 
 
-def _number(path: Path, line: int, name: str, text: str | None) -> float:
-    text = (text or "").strip()
+def _number(path: Path, line: int, name: str, text: str) -> float:
     if not text:
         return math.nan
     try:
         value = float(text)
     except ValueError:
-        raise UserError(f"{path}: line {line}: {name} is {text!r}, not a number") from None
+        raise UserError(f"{path}: line {line}: {name} is {text[:40]!r}, not a number") from None
     if value < 0:
-        raise UserError(f"{path}: line {line}: {name} is {text}; a score is not negative")
+        raise UserError(f"{path}: line {line}: {name} is {text[:40]}; a score is not negative")
     return value if math.isfinite(value) else math.nan

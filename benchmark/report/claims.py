@@ -17,6 +17,9 @@ from benchmark.report.board import LOWER_IS_BETTER, METRICS, TARGETS, Column
 from benchmark.suites.schema import check, nearest
 from benchmark.yaml_lines import Lines, line_of, read_with_lines
 
+LARGEST_FILE = 1 << 20
+"""Bytes of a file of claims."""
+
 PLACES = (
     Path(__file__).parents[2] / "results" / "paper" / "claims.yaml",
     Path(__file__).with_name("claims.yaml"),
@@ -194,6 +197,8 @@ def load_claims(path: Path) -> Claims:
         With ``file:line`` of the first fault.
     """
     try:
+        if Path(path).stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: is larger than {LARGEST_FILE >> 20} MB; are these claims?")
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"no such file: {path}") from None
@@ -221,7 +226,7 @@ def parse_claims(text: str, where: str) -> Claims:
         raise UserError(f"{where}:1: a file of claims is a mapping with a list 'claims'")
     for key in values:
         if key not in ("claims", "left_out"):
-            line = lines[(key,)]
+            line = line_of((key,), lines)
             hint = nearest(str(key), ("claims", "left_out"))
             raise UserError(f"{where}:{line}: unknown key {key!r}{hint}")
     claims: dict[str, Claim] = {}

@@ -9,6 +9,14 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.runs.store import KeptCell, Store, named
 
+LARGEST_PLAN = 64 << 20
+"""Bytes of a plan: ids of some hundred thousand scans and the keys of some thousand cells."""
+
+_KINDS = {
+    "suite": str, "seeds": list, "methods": list, "cells": list, "budget": str, "split": dict,
+    "cohort": dict,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -94,10 +102,22 @@ def _when(path: Path) -> float:
 
 
 def _read_plan(path: Path) -> dict:
+    """Read a plan; what the commands rely on is there and of the right kind."""
     try:
+        if path.stat().st_size > LARGEST_PLAN:
+            raise UserError(f"{path}: is larger than {LARGEST_PLAN >> 20} MB; no plan of a run")
         plan = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("suite", "seeds", "methods", "cells", "budget", "split", "cohort"):
-            plan[key]
+        for key, kind in _KINDS.items():
+            if not isinstance(plan[key], kind):
+                raise TypeError(f"{key} is {type(plan[key]).__name__}")
+        names = {str(method["name"]): str(method["title"]) for method in plan["methods"]}
+        for cell in plan["cells"]:
+            folder = cell["folder"]
+            # The name of a folder in cells/, and no path out of it.
+            if not isinstance(folder, str) or Path(folder).name != folder or "\0" in folder:
+                raise ValueError(f"the folder {str(folder)[:40]!r} is no name")
+            if cell["method"] not in names or not isinstance(cell["seed"], int):
+                raise ValueError(f"a run of {str(cell['method'])[:40]!r}, which is no method")
         return plan
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: not a plan of a run ({type(error).__name__}: {error})") from None

@@ -11,6 +11,9 @@ from benchmark.yaml_lines import line_of, read_with_lines
 
 FOLDER = Path(__file__).parent
 
+LARGEST_FILE = 1 << 20
+"""Bytes of a suite's file."""
+
 
 def suite_names() -> tuple[str, ...]:
     """Names of the suites that come with the package."""
@@ -35,6 +38,8 @@ def load_suite(name: str) -> Suite:
         path = Path(name)
         if not path.is_file():
             raise UserError(f"no such file: {path}")
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: is larger than {LARGEST_FILE >> 20} MB; is it a suite?")
     else:
         path = FOLDER / f"{name}.yaml"
         if name not in suite_names():

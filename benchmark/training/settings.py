@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -120,13 +121,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         Budget.parse(self.budget)
-        if min(self.cell_mm) <= 0:
+        if not all(0 < side < math.inf for side in self.cell_mm):
             raise UserError(f"cell_mm must be positive, not {self.cell_mm}")
         if self.grid is not None and min(self.grid) < 8:
             raise UserError(
                 f"a training grid needs at least 8 cells along each axis, not {self.grid}"
             )
-        if self.width < 4 or self.batch_size < 1 or self.learning_rate <= 0:
+        # a comparison with NaN is false
+        if self.width < 4 or self.batch_size < 1 or not 0 < self.learning_rate < math.inf:
             raise UserError(
                 "width must be at least 4, batch_size at least 1, learning_rate positive"
             )

@@ -61,3 +61,12 @@ def test_lesion_of_which_nothing_counts_is_left_out():
     calcium = {(0, 0, 0): (200, 1)} | {(4, 5, x): (200, 2) for x in range(4)}
     (row,) = lesion_table(*scan(calcium), SPACING, Conventions(min_area_mm2=1.0))
     assert row.label == 2
+
+
+def test_another_threshold_finds_other_components():
+    # At 130 HU the middle voxel parts the two; at 100 HU it joins them.
+    calcium = {(1, 4, 4): (200, 1), (1, 4, 5): (120, 1), (1, 4, 6): (200, 1)}
+    assert len(lesion_table(*scan(calcium), SPACING)) == 2
+    (row,) = lesion_table(*scan(calcium), SPACING, Conventions(threshold=100))
+    assert row.volume == pytest.approx(3 * 0.75)
+    assert row.labelled_share == 1

@@ -76,7 +76,7 @@ def test_a_scan_without_labels_is_refused(folder):
         ({"labels": {"background": 0, "aorta": 1}}, "'aorta' is missing or no artery"),
         ({"labels": {"background": 0, "LAD": [1, 2]}}, "is no dataset.json"),
         ({"channel_names": {"0": "CT", "1": "CTA"}}, "has 2 channels"),
-        ({"file_ending": "/../x.nii"}, "is no ending"),
+        ({"file_ending": "/../x.nii"}, "cannot be read"),
         ({"file_ending": ".mha"}, "holds no image"),
         ({"dataset": {"a": {"images": ["/etc/passwd"]}}}, "names its files in a list"),
     ],

@@ -123,7 +123,7 @@ def test_tables_that_cannot_be_understood_are_refused(folder, head, line, words)
 
 def test_a_table_that_is_no_text_is_refused(folder):
     (folder / "scans.csv").write_bytes(b"\xff\xfe\x00image")
-    with pytest.raises(UserError, match=r"scans.csv: cannot be read"):
+    with pytest.raises(UserError, match=r"scans.csv: is no text in UTF-8"):
         TableCohort(folder / "scans.csv")
 
 

@@ -189,5 +189,5 @@ def test_damaged_and_missing_files_are_refused_by_name(tmp_path):
     assert "\n" not in str(caught.value)
     path = write(tmp_path, "cut.mha", as_image(volume()[0]))
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(UserError, match=r"cut.mha: cannot be read"):
+    with pytest.raises(UserError, match=r"cut.mha: is cut short"):
         read_scan(path)
