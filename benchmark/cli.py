@@ -24,6 +24,7 @@ from benchmark.commands.run import run
 from benchmark.commands.score import score
 from benchmark.commands.show import show
 from benchmark.commands.simulate import simulate
+from benchmark.commands.split import split
 from benchmark.commands.submit import submit
 from benchmark.errors import UserError
 
@@ -66,6 +67,7 @@ for command in (
     new_method,
     evaluate,
     check_method,
+    split,
     submit,
     claims,
     compare,
