@@ -17,6 +17,7 @@ def write_scan(data: Path, id: str, index: int) -> None:
     """An LAD, an LCX and an RCA lesion on soft tissue, in an orientation of the file's own."""
     random = np.random.default_rng(index)
     voxels = random.normal(40, 15, (8, 48, 48)).clip(-40, 120).astype(np.int16)
+    voxels[:, 44:] = -900  # lung
     labels = np.zeros(voxels.shape, np.uint8)
     for artery in range(1, 4):
         if index % 4 < artery:

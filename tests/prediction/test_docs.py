@@ -1,4 +1,4 @@
-"""The commands of docs/use.md and docs/hidden.md are commands: names and options are those of the program."""
+"""The commands of docs/use.md and docs/hidden.md: names and options are those of the program."""
 
 import re
 import shlex
