@@ -40,6 +40,8 @@ _DISK = {
     errno.ENOTDIR: "not a folder",
     errno.EISDIR: "is a folder, not a file",
     errno.EIO: "the disk reports an input/output error",
+    errno.EFBIG: "a file would be larger than the system allows",
+    errno.ESTALE: "the network folder is gone",
 }
 
 
@@ -84,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     -------
     int
         0 all went well; 1 a method failed; 2 bad input, or a disk that is full or not writable;
-        130 interrupted.
+        130 interrupted by Ctrl-C, 143 ended by SIGTERM.
     """
     try:
         status = cli.main(arguments, prog_name="benchmark", standalone_mode=False)
@@ -97,9 +99,12 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(error.format_message() + hint)
     except click.ClickException as error:
         return _complain(error.format_message())
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; what was finished is kept: the same command goes on", file=sys.stderr)
-        return INTERRUPTED
+    except (KeyboardInterrupt, click.Abort) as stop:
+        kept = getattr(stop, "unfinished", "") or "what was finished is kept"
+        status = getattr(stop, "status", INTERRUPTED)
+        word = "interrupted" if status == INTERRUPTED else "ended by SIGTERM"
+        print(f"{word}; {kept}: the same command goes on", file=sys.stderr)
+        return status
     except BrokenPipeError:
         # The reader, `head` for instance, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -108,7 +113,8 @@ def main(arguments: list[str] | None = None) -> int:
         if error.errno not in _DISK:
             raise
         where = f": {error.filename}" if error.filename else ""
-        return _complain(_DISK[error.errno] + where)
+        notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+        return _complain(_DISK[error.errno] + where + notes)
 
 
 def _complain(message: str) -> int:

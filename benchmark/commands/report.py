@@ -46,7 +46,7 @@ def report(names, form, out, runs, data, no_scans, spacing, cache) -> None:
     """
     from benchmark.errors import UserError
     from benchmark.runs.finished import find_run, read_cells
-    from benchmark.runs.store import write_text
+    from benchmark.whole import write_text
 
     found = [find_run(name, runs) for name in names or (None,)]
     path = out or found[0].folder / FORMATS[form]

@@ -46,12 +46,33 @@ from benchmark.commands.options import cache, data, runs_folder, spacing
 @click.option(
     "--figures/--no-figures", default=True, help="Draw the figures that the run can give."
 )
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Same bits each time, also on a GPU, where PyTorch can; slower.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(0),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two checkpoints of a training.",
+)
+@click.option(
+    "--cell-timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="A method that takes longer fails, and the next one begins.",
+)
+@click.option("--in-process", is_flag=True, help="No process for each method (for debugging).")
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
-def run(methods, budget, changes, figures, plain, **options) -> int:
+def run(methods, budget, changes, figures, plain, deterministic, **options) -> int:
     """Train the methods of a suite and print their leaderboard.
 
-    What is finished is not trained again: the same command goes on where it was interrupted.
-    Exit status 1 says that a method failed; its reason is on the leaderboard.
+    What is finished is not trained again, and a training that was stopped (Ctrl-C, SIGTERM, a
+    crash) goes on from its checkpoint: type the same command. Exit status 1 says that a method
+    failed; its reason is on the leaderboard.
     """
     from benchmark.errors import UserError
 
@@ -66,6 +87,8 @@ def run(methods, budget, changes, figures, plain, **options) -> int:
 
         Budget.parse(budget)
         pairs.append(("budget", budget))
+    if deterministic:
+        pairs.append(("deterministic", "true"))
     from benchmark.report.consoles import make_console
     from benchmark.runs.display import Display, LiveDisplay
     from benchmark.runs.execute import execute

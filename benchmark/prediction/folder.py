@@ -31,7 +31,7 @@ from benchmark.prediction.predictor import Prediction, Predictor
 from benchmark.prediction.scans import Scans
 from benchmark.prediction.table import write_table
 from benchmark.runs.display import Display, counted
-from benchmark.runs.store import write_text
+from benchmark.whole import write_text
 
 SUFFIXES = {"nifti": ".nii.gz", "metaimage": ".mha", "mhd": ".mhd"}
 """Types of label files by the name of the option; ``mhd`` is a pair with a ``.zraw`` file."""

@@ -24,7 +24,8 @@ from benchmark.report.board import (
 )
 from benchmark.report.spent import HEADINGS, spent_cells
 from benchmark.report.terminal import AGREEMENT, MORE, OVERLAP, footer, heading
-from benchmark.runs.store import KeptCell, write_text
+from benchmark.runs.store import KeptCell
+from benchmark.whole import write_text
 
 _SCORES = ("agatston", "volume", "mass")
 _TARGETS = ("LAD", "LCX", "RCA", "whole")

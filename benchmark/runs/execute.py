@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import time
-import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +14,8 @@ from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.display import Display, duration
 from benchmark.runs.finished import find_run
+from benchmark.runs.interrupt import Interrupts, Stopped
+from benchmark.runs.plan import CellPlan, Plan
 from benchmark.runs.planning import describe_plan, make_plan
 from benchmark.runs.request import (
     Request,
@@ -24,14 +24,16 @@ from benchmark.runs.request import (
     chosen_scale,
     usable_cores,
 )
+from benchmark.runs.schedule import Schedule, sweep
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
 from benchmark.runs.start import refuse_seen, start_settings
-from benchmark.runs.store import KeptCell, Store, named, read_weights, write_text
+from benchmark.runs.store import KeptCell, Store, named
+from benchmark.runs.work import Worker
 from benchmark.suites.load import load_suite
 from benchmark.training.settings import Settings
+from benchmark.whole import write_text
 
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-"""What ends the whole run and not one method alone."""
+GOES_ON = "what was finished is kept: the same command goes on"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,17 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
     ------
     UserError
         On bad input, before anything is written.
+    OSError
+        If the disk is full or the results folder cannot be written any more.
+    Stopped
+        At Ctrl-C or SIGTERM; what was finished is kept, and so is where the training stood.
     """
+    interrupts = Interrupts()
+    with interrupts.installed():
+        return _execute(request, display, trainer, interrupts)
+
+
+def _execute(request: Request, display: Display, trainer, interrupts: Interrupts) -> Outcome:
     suite = load_suite(request.suite)
     # Everything a person may have mistyped comes before torch, which takes seconds to import.
     methods = chosen_methods(suite, request.methods)
@@ -103,30 +115,55 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
     threads = request.threads or usable_cores()
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
     plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads, init)
+    plan = replace(plan, values=plan.values | {"asked": request.asked()})
     store = Store(request.out)
     require_bases(plan, store)
     store.check_writable()
     folder = store.root / suite.name / plan.run_name
-    waiting = [cell for cell in plan.cells if not store.finished(cell.folder)]
+    waiting = [cell for cell in plan.cells if not _is_there(store, cell)]
     for line in describe_plan(plan, waiting, store, folder):
         display.say(line)
     write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
     if waiting:
-        trainer = trainer or _trainer()
-        prepared = _prepare(trainer, cohort, split, scale.settings, display, request.workers)
-    for place, cell in enumerate(plan.cells, start=1):
-        count = f"[{place}/{len(plan.cells)}]"
-        # one cell may stand under two names: an ablation that changes nothing
-        if cell not in waiting or store.finished(cell.folder):
-            display.say(f"{count} {cell.label}: kept from before")
-            continue
-        line = _run(
-            trainer, cell, cohort, prepared, scale.settings, device, threads, store, display
-        )
-        display.say(f"{count} {line}")
+        try:
+            sweep(store, display)
+            trainer = trainer or _trainer()
+            prepared = _prepare(trainer, cohort, split, scale.settings, display, request.workers)
+            worker = Worker(
+                trainer, prepared, cohort, scale.settings, device, threads, store, display,
+                interrupts, request.in_process, request.cell_timeout, request.checkpoint_every,
+            )  # fmt: skip
+            try:
+                Schedule(plan, waiting, worker, store, display).run()
+            finally:
+                worker.close()
+        except OSError as error:
+            error.add_note(GOES_ON)
+            raise
+        except Stopped as stopped:
+            stopped.unfinished = _unfinished(plan, store)
+            raise
+    else:
+        for place, cell in enumerate(plan.cells, start=1):
+            display.say(f"[{place}/{len(plan.cells)}] {cell.label}: kept from before")
     cells = tuple(named(store.read(cell.folder), cell.method) for cell in plan.cells)
     failed = tuple(cell for cell in cells if cell.state == "failed")
     return Outcome(plan.values, cells, folder, failed, cohort)
+
+
+def _is_there(store: Store, cell: CellPlan) -> bool:
+    """Whether a cell is finished, its predictions' content compared with the manifest."""
+    return store.standing(cell.folder, read=True).state == "finished"
+
+
+def _unfinished(plan: Plan, store: Store) -> str:
+    """What a stopped run has left, in a few words."""
+    done = sum(store.finished(cell.folder) for cell in plan.cells)
+    partial = [cell.label for cell in plan.cells if store.partial(cell.folder).is_dir()]
+    words = f"{done} of {len(plan.cells)} runs are finished and kept"
+    if partial:
+        words += f", and the checkpoint of {', '.join(partial)}"
+    return words
 
 
 def require_bases(plan, store: Store) -> None:
@@ -144,7 +181,7 @@ def _trainer() -> SimpleNamespace:
     from benchmark.training.cell import run_cell
     from benchmark.training.prepare import prepare
 
-    return SimpleNamespace(prepare=prepare, run_cell=run_cell)
+    return SimpleNamespace(prepare=prepare, run_cell=run_cell, own=True)
 
 
 def _prepare(trainer, cohort, split, settings: Settings, display: Display, workers: int | None):
@@ -155,66 +192,3 @@ def _prepare(trainer, cohort, split, settings: Settings, display: Display, worke
         prepared = trainer.prepare(cohort, split, settings, progress, workers)
     display.say(f"data ready in {duration(time.monotonic() - begin)}")
     return prepared
-
-
-def _run(trainer, cell, cohort, prepared, settings, device, threads, store, display) -> str:
-    """Train and test one cell and keep what came of it; the line to be printed."""
-    log = [f"{cell.label}, {settings.budget}, {device}, {threads} threads"]
-    begin = time.monotonic()
-
-    def note(stage: str, spent: float, loss: float, left: float) -> None:
-        if time.monotonic() - note.last >= 2:
-            note.last = time.monotonic()
-            share = f"{100 * spent:5.1f} %"
-            log.append(f"{note.last - begin:8.1f} s  {stage}  {share}  loss {loss:.5g}")
-        show(stage, spent, loss, left)
-
-    note.last = 0.0
-    try:
-        if cell.broken:
-            raise UserError(cell.broken)
-        with display.training(cell.label) as show:
-            more = {}
-            if cell.weights is not None:
-                more["weights"] = store.weights(cell.weights)
-            if cell.method.external:
-                more["cohort"] = cohort
-            if cell.start is not None:
-                more["start"] = read_weights(cell.start)
-            # the method states all its options, those of the tier among them
-            settings = replace(settings, options=None)
-            result = trainer.run_cell(
-                cell.method, prepared, settings, cell.seed, device, threads, note, **more
-            )
-        wall = time.monotonic() - begin
-        log.append(f"finished after {wall:.1f} s")
-        ledger = {"wall_seconds": wall, **result.ledger}
-        if cell.weights is not None:
-            ledger["weights_from"] = find(cell.method.family).title
-        data_notes = tuple(getattr(prepared, "notes", ()))
-        store.write_finished(cell, result, "\n".join(log) + "\n", ledger, data_notes)
-        return f"{cell.label}: finished in {duration(wall)}{_spent(ledger)}"
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-            raise
-        reason = _reason(error)
-        log.append(getattr(error, "traceback", None) or traceback.format_exc())
-        ledger = {"wall_seconds": time.monotonic() - begin}
-        store.write_failed(cell, reason, "\n".join(log) + "\n", ledger)
-        return f"{cell.label}: FAILED: {reason}"
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, UserError) or type(error).__name__ == "CellFailed":
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _spent(ledger: dict) -> str:
-    parts = []
-    if ledger.get("device_seconds"):
-        parts.append(f"{ledger['device_seconds']:.1f} device-seconds")
-    if ledger.get("steps"):
-        parts.append(f"{ledger['steps']} steps")
-    return f" ({', '.join(parts)})" if parts else ""

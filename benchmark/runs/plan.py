@@ -13,11 +13,16 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.methods import Method
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of plan.json and run.json."""
 
 _HARNESS = ("contract.py", "inference.py", "training", "calcium")
 """Files that take part in making predictions: a changed line in them makes new runs."""
+
+LIBRARIES = ("torch", "numpy", "scipy", "connected-components-3d")
+"""Libraries whose version may change a prediction: torch computes the networks, NumPy draws the
+batches and the augmentation and pools the scans, SciPy and connected-components-3d find lesions.
+Others read files (whose content is in the cohort's fingerprint) or print figures."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Plan:
     @property
     def run_name(self) -> str:
         """``<scale>-<cohort>-<8 hex>``: the same command gives the same folder."""
-        settled = {k: v for k, v in self.values.items() if k != "version"}
+        settled = {k: v for k, v in self.values.items() if k not in ("version", "asked")}
         cohort = _slug(self.values["cohort"]["name"])
         return f"{self.values['scale']}-{cohort}-{_digest(settled)[:8]}"
 
@@ -132,7 +137,7 @@ def make_cell(
         "cohort": fingerprint,
         "split": split_hash,
         "seed": seed,
-        "torch": torch_version(),
+        "versions": library_versions(),
         "device": device,
         "threads": threads,
     }
@@ -162,12 +167,16 @@ def harness_hash() -> str:
     return digest.hexdigest()
 
 
-def torch_version() -> str:
-    """Installed version, without importing torch."""
-    try:
-        return version("torch")
-    except PackageNotFoundError:
-        raise UserError("PyTorch is not installed; run: pip install torch") from None
+def library_versions() -> dict[str, str]:
+    """Installed versions of `LIBRARIES`, without importing them."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            title = "PyTorch" if name == "torch" else name
+            raise UserError(f"{title} is not installed; run: pip install {name}") from None
+    return found
 
 
 def _digest(values: object) -> str:

@@ -39,6 +39,12 @@ class Request:
         Run whose networks training starts from.
     threads, workers : int or None
         Of training, and processes for data.
+    in_process : bool
+        Train in this process, without a child for each cell.
+    cell_timeout : float or None
+        Longest a cell may take, wall-clock seconds.
+    checkpoint_every : float
+        Seconds between two checkpoints of a training.
     """
 
     suite: str
@@ -59,6 +65,20 @@ class Request:
     init: Path | None = None
     threads: int | None = None
     workers: int | None = None
+    in_process: bool = False
+    cell_timeout: float | None = None
+    checkpoint_every: float = 300.0
+
+    def asked(self) -> dict:
+        """What makes this run another than the suite's own, for plan.json; no path of scans."""
+        return {
+            "changes": [list(pair) for pair in self.changes],
+            "split": self.split,
+            "fold": self.fold,
+            "split_seed": self.split_seed,
+            "spacing": self.spacing,
+            "own_scans": self.data is not None,
+        }
 
 
 def chosen_methods(suite: Suite, wanted: tuple[str, ...]) -> tuple[Method, ...]:

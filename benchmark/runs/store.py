@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +16,23 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.manifest import MANIFEST, fault, to_disk, write_manifest
 from benchmark.methods import Method
 from benchmark.runs.plan import FORMAT, CellPlan
 
+__all__ = ["CHECKPOINT", "KeptCell", "Store", "named", "read_weights"]
+
 CHECKPOINT = "checkpoint.safetensors"
+PARTIAL, DRAFT, OLD = ".partial-", ".draft-", ".old-"
+"""Beginnings of the names of folders that are no cells: an unfinished training, a cell that is
+being written, and one that is being replaced."""
+LOCKS = ".locks"
+"""Folder of the files that say who is at work on which cell."""
+PREDICTIONS = "predictions.npz"
+RUN = "run.json"
+WITHOUT_MANIFEST = 1
+"""The format whose folders have no manifest: they can be shown, and are not used by a new run."""
+
 _ARRAYS = ("reference", "mask", "head", "tp", "fp", "fn", "worst_fp")
 
 
@@ -78,6 +92,25 @@ class KeptCell:
     worst_fp: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a cell stands.
+
+    Attributes
+    ----------
+    state : str
+        "absent", "old" (of a format without manifests), "damaged", "finished" or "failed".
+    reason : str
+        Why it failed, or what is damaged.
+    key : dict
+        All that its result depends on, as far as it could be read.
+    """
+
+    state: str
+    reason: str = ""
+    key: dict = field(default_factory=dict)
+
+
 class Store:
     """The folder of all runs, ``results/runs`` by default.
 
@@ -97,15 +130,18 @@ class Store:
         Raises
         ------
         UserError
-            If the folder's files cannot be read.
+            If the folder's files are damaged or cannot be read.
         """
         path = self.cells / folder
-        if not (path / "run.json").is_file():
+        if not (path / RUN).is_file() and not (path / MANIFEST).is_file():
             return None
         try:
-            values = json.loads((path / "run.json").read_text(encoding="utf-8"))
-            arrays = _read_arrays(path / "predictions.npz")
-            if values["format"] != FORMAT:
+            wrong = self._fault(path, (RUN, PREDICTIONS))
+            if wrong:
+                raise ValueError(wrong)
+            values = json.loads((path / RUN).read_text(encoding="utf-8"))
+            arrays = _read_arrays(path / PREDICTIONS)
+            if values["format"] not in (WITHOUT_MANIFEST, FORMAT):
                 raise UserError(
                     f"{path}: written by another version of this program (format "
                     f"{values['format']}, not {FORMAT}); delete the folder to run it again"
@@ -114,10 +150,40 @@ class Store:
             for name in ("outputs", "notes", "data_notes", "curve"):
                 values[name] = tuple(values[name])
             return KeptCell(folder=folder, **values, **arrays)
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(
-                f"{path}: damaged ({type(error).__name__}: {error}); delete it to run it again"
+                f"{path}: damaged ({type(error).__name__}: {error}); the suite's `benchmark run` "
+                "trains it again"
             ) from None
+
+    def _fault(self, path: Path, read: Iterable[str] = ()) -> str:
+        """What is wrong with a cell's folder; of a format without manifests nothing is known."""
+        if not (path / MANIFEST).is_file() and _format(path / RUN) == WITHOUT_MANIFEST:
+            return ""
+        return fault(path, read)
+
+    def standing(self, folder: str, read: bool = False) -> Standing:
+        """How the cell of that folder stands, without reading its arrays.
+
+        Parameters
+        ----------
+        folder : str
+        read : bool
+            Compare the content of its predictions with the manifest too, not sizes alone.
+        """
+        path = self.cells / folder
+        if not path.is_dir():
+            return Standing("absent")
+        if _format(path / RUN) == WITHOUT_MANIFEST and not (path / MANIFEST).is_file():
+            return Standing("old", "kept by a version of this program that wrote no manifest")
+        wrong = fault(path, (RUN, PREDICTIONS) if read else (RUN,))
+        if wrong:
+            return Standing("damaged", wrong)
+        try:
+            values = json.loads((path / RUN).read_text(encoding="utf-8"))
+            return Standing(str(values["state"]), str(values["reason"]), values["key"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Standing("damaged", f"{RUN}: {type(error).__name__}: {error}")
 
     def weights(self, folder: str) -> dict:
         """The trained weights of the cell kept in that folder, as tensors by name.
@@ -130,39 +196,72 @@ class Store:
         return read_weights(self.cells / folder / CHECKPOINT)
 
     def finished(self, folder: str) -> bool:
-        """Whether that cell is there and did not fail."""
+        """Whether that cell is there, whole, and did not fail."""
+        return self.standing(folder).state == "finished"
+
+    def stamp(self, folder: str) -> tuple[int, int] | None:
+        """What changes when a cell is written anew; None if there is none."""
         try:
-            text = (self.cells / folder / "run.json").read_text(encoding="utf-8")
-            return json.loads(text)["state"] == "finished"
-        except (OSError, ValueError, KeyError):
-            return False
+            facts = (self.cells / folder / RUN).stat()
+        except OSError:
+            return None
+        return facts.st_ino, facts.st_mtime_ns
+
+    def partial(self, folder: str) -> Path:
+        """Where the checkpoint of an unfinished training lies."""
+        return self.cells / f"{PARTIAL}{folder}"
+
+    def leftovers(self, folder: str = "") -> list[Path]:
+        """Folders that were being written when a process was killed, of one cell or of all."""
+        if not self.cells.is_dir():
+            return []
+        return sorted(
+            path
+            for path in self.cells.iterdir()
+            if path.name.startswith((f"{DRAFT}{folder}", f"{OLD}{folder}"))
+        )
+
+    def cell_of(self, leftover: Path) -> str:
+        """The cell that a folder of `leftovers` or a checkpoint's folder belongs to."""
+        name = leftover.name
+        for prefix in (DRAFT, OLD):
+            if name.startswith(prefix):
+                return name.removeprefix(prefix).rpartition("-")[0]
+        return name.removeprefix(PARTIAL)
 
     def write_finished(
         self, cell: CellPlan, result, log: str, ledger: dict, data_notes: tuple[str, ...] = ()
     ) -> None:
         """Keep a result (see `benchmark.training.cell.CellResult`) with its ledger."""
-        arrays = {name: getattr(result, name, None) for name in _ARRAYS}
-        arrays = {k: np.asarray(v, np.float64) for k, v in arrays.items() if v is not None}
-        arrays["ids"] = np.asarray(list(result.ids), dtype=np.str_)
-        components = getattr(result, "components", None)
-        if components is not None:
-            # Scans have different numbers of components: one long array and where each begins.
-            lengths = [len(c) for c in components]
-            arrays["components"] = np.concatenate([*components, np.empty(0, np.uint8)])
-            arrays["components_start"] = np.cumsum([0, *lengths])
+        with self.draft(cell.folder) as draft:
+            write_arrays(draft, result)
+            rest = {"notes": result.notes, "curve": result.curve, "ledger": ledger}
+            self.finish(cell, draft, rest, log, data_notes)
+
+    def finish(
+        self, cell: CellPlan, draft: Path, rest: dict, log: str, data_notes: tuple[str, ...] = ()
+    ) -> None:
+        """Give a draft that holds a result's arrays (`write_arrays`) the rest and its place.
+
+        Parameters
+        ----------
+        cell : CellPlan
+        draft : Path
+            See `draft`.
+        rest : dict
+            The result's ``ledger``, ``notes`` and ``curve``.
+        log : str
+        data_notes : tuple of str
+        """
         values = _plain(cell) | {
             "state": "finished",
             "reason": "",
-            "ledger": ledger,
-            "notes": list(result.notes),
+            "ledger": rest["ledger"],
+            "notes": list(rest["notes"]),
             "data_notes": list(data_notes),
-            "curve": [list(point) for point in result.curve],
+            "curve": [list(point) for point in rest["curve"]],
         }
-        with self._new_folder(cell.folder) as folder:
-            np.savez_compressed(folder / "predictions.npz", **arrays)
-            _save_weights(getattr(result, "state", None), folder / CHECKPOINT)
-            (folder / "log.txt").write_text(log, encoding="utf-8")
-            _write_json(folder / "run.json", values)
+        self._place(cell.folder, draft, values, log)
 
     def write_failed(self, cell: CellPlan, reason: str, log: str, ledger: dict) -> None:
         """Keep a failure with its reason: it is shown, and tried again by the next run."""
@@ -174,9 +273,8 @@ class Store:
             "data_notes": [],
             "curve": [],
         }
-        with self._new_folder(cell.folder) as folder:
-            (folder / "log.txt").write_text(log, encoding="utf-8")
-            _write_json(folder / "run.json", values)
+        with self.draft(cell.folder) as draft:
+            self._place(cell.folder, draft, values, log)
 
     def check_writable(self) -> None:
         """Make the folder and a file in it.
@@ -196,24 +294,45 @@ class Store:
             ) from None
 
     @contextmanager
-    def _new_folder(self, name: str) -> Iterator[Path]:
-        """A temporary folder that takes its name only once everything in it is written."""
+    def draft(self, name: str) -> Iterator[Path]:
+        """A folder beside the cells in which one is written; gone afterwards, whatever happens."""
         self.cells.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.cells))
+        draft = Path(tempfile.mkdtemp(prefix=f"{DRAFT}{name}-", dir=self.cells))
         try:
             yield draft
-            draft.chmod(0o755)
-            target = self.cells / name
-            if target.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".old-{name}-", dir=self.cells))
-                os.replace(target, old / name)
-                os.replace(draft, target)
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                os.replace(draft, target)
-        except BaseException:
+        finally:
             shutil.rmtree(draft, ignore_errors=True)
-            raise
+
+    def _place(self, name: str, draft: Path, values: dict, log: str) -> None:
+        """Complete a draft and let it take its name only once all of it is on the disk."""
+        (draft / "log.txt").write_text(log, encoding="utf-8")
+        _write_json(draft / RUN, values)
+        write_manifest(draft)
+        draft.chmod(0o755)
+        target = self.cells / name
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f"{OLD}{name}-", dir=self.cells))
+            os.replace(target, old / name)
+            os.replace(draft, target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(draft, target)
+        to_disk(self.cells)
+
+
+def write_arrays(draft: Path, result) -> None:
+    """Write what is large of a result (see `benchmark.training.cell.CellResult`) into a draft."""
+    arrays = {name: getattr(result, name, None) for name in _ARRAYS}
+    arrays = {k: np.asarray(v, np.float64) for k, v in arrays.items() if v is not None}
+    arrays["ids"] = np.asarray(list(result.ids), dtype=np.str_)
+    components = getattr(result, "components", None)
+    if components is not None:
+        # Scans have different numbers of components: one long array and where each begins.
+        lengths = [len(c) for c in components]
+        arrays["components"] = np.concatenate([*components, np.empty(0, np.uint8)])
+        arrays["components_start"] = np.cumsum([0, *lengths])
+    np.savez_compressed(draft / PREDICTIONS, **arrays)
+    _save_weights(getattr(result, "state", None), draft / CHECKPOINT)
 
 
 def named(cell: KeptCell | None, method: Method | dict) -> KeptCell | None:
@@ -238,22 +357,14 @@ def read_weights(path: Path) -> dict:
 
     if not path.is_file():
         raise UserError(f"{path}: not there; the network whose weights it held failed")
+    if (path.parent / MANIFEST).is_file():
+        wrong = fault(path.parent, (path.name,))
+        if wrong:
+            raise UserError(f"{path}: damaged ({wrong}); delete its folder to train again")
     try:
         return load_file(str(path))
     except SafetensorError as error:
         raise UserError(f"{path}: damaged ({error}); delete its folder to train again") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def _plain(cell: CellPlan) -> dict:
@@ -266,6 +377,14 @@ def _plain(cell: CellPlan) -> dict:
         "seed": cell.seed,
         "key": cell.key,
     }
+
+
+def _format(path: Path) -> object:
+    """The format that a run.json says it has; None if it says nothing."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write_json(path: Path, values: dict) -> None:
@@ -293,7 +412,16 @@ def _read_arrays(path: Path) -> dict:
 def _save_weights(state: dict | None, path: Path) -> None:
     if not state:
         return
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # The format refuses tensors that share memory, as tied weights do.
-    save_file({name: tensor.clone().contiguous() for name, tensor in state.items()}, str(path))
+    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
+    try:
+        save_file(tensors, str(path))
+    except SafetensorError as error:
+        # the library tells a full disk in words alone
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None

@@ -15,6 +15,53 @@ from benchmark.training.prepare import Example
 from benchmark.training.settings import Settings
 
 
+class Draw(Iterator[np.ndarray]):
+    """Batches of indices, endlessly, each risk category equally often; a batch is always full.
+
+    In a clinic's order a third of the steps would see no calcium at all, and the heavy patients
+    on whom volumes and agreement depend would come once in ten scans. Within a category the scans
+    come in a new order each time round.
+
+    Parameters
+    ----------
+    scores : Tensor, (n, 12)
+        ln(1 + reference score).
+    size : int
+        Scans a batch.
+    random : numpy.random.Generator
+        Shared with the augmentation, so that its state is kept by whoever made it.
+    """
+
+    def __init__(self, scores: Tensor, size: int, random: np.random.Generator) -> None:
+        category = risk_category(np.expm1(scores[:, 3].double().numpy()))
+        self._size, self._random = size, random
+        self._members = [np.flatnonzero(category == c) for c in range(5)]
+        self._queues = {c: random.permutation(m) for c, m in enumerate(self._members) if len(m)}
+        self._order = np.empty(0, np.int64)
+
+    def __next__(self) -> np.ndarray:
+        chosen = []
+        while len(chosen) < self._size:
+            if not len(self._order):
+                self._order = self._random.permutation(list(self._queues))
+            kind, self._order = int(self._order[0]), self._order[1:]
+            chosen.append(self._queues[kind][0])
+            self._queues[kind] = self._queues[kind][1:]
+            if not len(self._queues[kind]):
+                self._queues[kind] = self._random.permutation(self._members[kind])
+        return np.asarray(chosen)
+
+    def state(self) -> dict:
+        """Where the draw stands, in plain values; the random generator's state is not part."""
+        queues = {str(kind): queue.tolist() for kind, queue in self._queues.items()}
+        return {"order": self._order.tolist(), "queues": queues}
+
+    def restore(self, state: dict) -> None:
+        """Stand where another draw over the same scans stood."""
+        self._order = np.asarray(state["order"], np.int64)
+        self._queues = {int(k): np.asarray(q, np.int64) for k, q in state["queues"].items()}
+
+
 @dataclass
 class TrainingSet:
     """The training scans as tensors on the CPU, and the random draw of batches."""
@@ -43,29 +90,9 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.image)
 
-    def batches(self, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
-        """Indices, endlessly, each risk category equally often; a batch is always full.
-
-        In a clinic's order a third of the steps would see no calcium at all, and the heavy patients
-        on whom volumes and agreement depend would come once in ten scans. Within a category the
-        scans come in a new order each time round.
-        """
-        size = min(size, len(self))
-        category = risk_category(np.expm1(self.scores[:, 3].double().numpy()))
-        members = [np.flatnonzero(category == c) for c in range(5)]
-        queues = {c: random.permutation(m) for c, m in enumerate(members) if len(m)}
-        order = np.empty(0, np.int64)
-        while True:
-            chosen = []
-            while len(chosen) < size:
-                if not len(order):
-                    order = random.permutation(list(queues))
-                kind, order = int(order[0]), order[1:]
-                chosen.append(queues[kind][0])
-                queues[kind] = queues[kind][1:]
-                if not len(queues[kind]):
-                    queues[kind] = random.permutation(members[kind])
-            yield np.asarray(chosen)
+    def batches(self, size: int, random: np.random.Generator) -> Draw:
+        """Indices, endlessly; see `Draw`."""
+        return Draw(self.scores, min(size, len(self)), random)
 
     def take(self, index: np.ndarray) -> Batch:
         """The scans of these indices as they are."""

@@ -15,8 +15,10 @@ from benchmark.cohorts.base import Cohort
 from benchmark.contract import CLASSES, SCORE_COUNT, parameter_count
 from benchmark.methods import Method
 from benchmark.training.batches import TrainingSet
+from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory
 from benchmark.training.curve import Report
+from benchmark.training.determinism import Determinism, seed_all
 from benchmark.training.grid import CHANNELS
 from benchmark.training.loop import CellFailed, Trainer
 from benchmark.training.machine import machine
@@ -85,6 +87,7 @@ def run_cell(
     weights: dict[str, Tensor] | None = None,
     start: dict[str, Tensor] | None = None,
     cohort: Cohort | None = None,
+    resume: Resume | None = None,
 ) -> CellResult:
     """Train one method and predict every test scan.
 
@@ -107,6 +110,9 @@ def run_cell(
         A trained network's state, which training starts from (fine-tuning).
     cohort : Cohort, optional
         The scans themselves, for a method that trains itself.
+    resume : Resume, optional
+        The training's checkpoint: it goes on from there, and keeps one there. Not for a method
+        that trains itself.
 
     Raises
     ------
@@ -135,7 +141,7 @@ def run_cell(
         return system.run(result, cohort, prepared, settings, seed, where, threads, on_progress)
     where = choose_device(device)
     torch.set_num_threads(threads)
-    torch.manual_seed(seed)
+    seed_all(seed)
     memory = PeakMemory(where)
     begin = time.perf_counter()
     model = build(method, prepared, settings).to(where)
@@ -144,15 +150,17 @@ def run_cell(
         _load(model, start)
     if weights is None:
         data = TrainingSet.of(prepared.train)
-        trainer = Trainer(model, data, settings, seed, where, threads, on_progress)
+        trainer = Trainer(model, data, settings, seed, where, threads, on_progress, resume)
     else:
         _load(model, weights)
+    determinism = Determinism(settings.deterministic)
     try:
-        _check_outputs(method, model, prepared, where)
-        if trainer is not None:
-            trainer.run()
-        trained = time.perf_counter()
-        predict(model, method, prepared.test, settings, where, result)
+        with determinism:
+            _check_outputs(method, model, prepared, where)
+            if trainer is not None:
+                trainer.run()
+            trained = time.perf_counter()
+            predict(model, method, prepared.test, settings, where, result)
     except (CellFailed, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -160,13 +168,15 @@ def run_cell(
             f"{type(error).__name__}: {_first_line(error)}", traceback.format_exc()
         ) from error
     spent = NOTHING_SPENT if trainer is None else _spent(trainer, settings)
+    before = (0.0, 0) if trainer is None else (trainer.seconds_before, trainer.peak_before)
     result.ledger = {
         **spent,
-        "wall_seconds": round(trained - begin, 3),
+        "wall_seconds": round(trained - begin + before[0], 3),
         "evaluation_seconds": round(time.perf_counter() - trained, 3),
-        "peak_memory_bytes": memory.bytes(),
+        "peak_memory_bytes": max(memory.bytes(), before[1]),
         "parameters": parameter_count(model),
         "grid": list(prepared.grid.shape),
+        **determinism.as_dict(),
         **machine(where, threads),
     }
     diagnostics = getattr(model, "diagnostics", None)
@@ -176,7 +186,7 @@ def run_cell(
             for name, value in diagnostics.items()
         }
     result.curve = [] if trainer is None else trainer.curve.points
-    result.notes = tuple(getattr(model, "notes", ()))
+    result.notes = (*getattr(model, "notes", ()), *_events(trainer))
     result.state = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
     }
@@ -209,7 +219,18 @@ def _spent(trainer: Trainer, settings: Settings) -> dict:
         "flops_per_step": max(stage["flops_per_step"] for stage in trainer.stage_ledger),
         "stages": trainer.stage_ledger,
         "data_seconds": round(trainer.data_seconds, 3),
+        **({"divergences": trainer.events} if trainer.events else {}),
+        **({"resumed": trainer.resumed} if trainer.resumed else {}),
     }
+
+
+def _events(trainer: Trainer | None) -> list[str]:
+    """What a reader of the board should know of the training."""
+    return [
+        f"its loss became {event['loss']} at step {event['step']} of stage {event['stage']!r}; "
+        f"retried from step {event['retried_from_step']} with the scans in another order"
+        for event in (trainer.events if trainer is not None else ())
+    ]
 
 
 def _run_reference(method: Method, prepared: Prepared, result: CellResult) -> CellResult:

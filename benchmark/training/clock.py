@@ -56,6 +56,12 @@ class DeviceClock:
             self._seconds += start.elapsed_time(end) / 1000
         return self._seconds
 
+    def restore(self, seconds: float) -> None:
+        """Go on from these device-seconds, as after an interruption."""
+        self.settle()
+        self._events.clear()
+        self._seconds = seconds
+
     def settle(self) -> float:
         """Wait for the device and return all device-seconds."""
         if self.device.type == "cuda":
@@ -79,6 +85,21 @@ class Spending:
         self.samples += samples
         self.flops += flops
 
+    def state(self) -> dict[str, float]:
+        """All that was spent, unrounded."""
+        return {
+            "device_seconds": self.clock.settle(),
+            "steps": self.steps,
+            "samples": self.samples,
+            "flops": self.flops,
+        }
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from what `state` gave."""
+        self.clock.restore(float(state["device_seconds"]))
+        self.steps, self.samples = int(state["steps"]), int(state["samples"])
+        self.flops = float(state["flops"])
+
     @property
     def fraction(self) -> float:
         """Share of the budget that is spent."""
@@ -92,23 +113,27 @@ class Spending:
 
     def as_dict(self) -> dict[str, float]:
         """For the ledger."""
-        return {
-            "device_seconds": round(self.clock.settle(), 3),
-            "steps": self.steps,
-            "samples": self.samples,
-            "flops": self.flops,
-        }
+        return self.state() | {"device_seconds": round(self.clock.settle(), 3)}
 
 
 class PeakMemory:
-    """Peak memory of a run: of the GPU's allocator, or of the process since the run began."""
+    """Peak memory of a run: of the GPU's allocator, or of the process since the run began.
 
-    def __init__(self, device: torch.device) -> None:
+    Parameters
+    ----------
+    device : torch.device
+    begin : bool
+        Start the mark anew, so that one method does not inherit another's.
+    """
+
+    def __init__(self, device: torch.device, begin: bool = True) -> None:
         self.device = device
+        if not begin:
+            return
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             return
-        try:  # Linux: start the high-water mark anew, so that one method does not inherit another's
+        try:  # Linux
             Path("/proc/self/clear_refs").write_text("5")
         except OSError:
             pass

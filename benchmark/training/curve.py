@@ -58,6 +58,22 @@ class LossCurve:
         """The stage is over."""
         self._point()
 
+    def state(self) -> dict:
+        """The curve so far and where it stands, in plain values."""
+        return {
+            "points": [list(point) for point in self.points],
+            "stage": self._stage,
+            "smooth": self._smooth,
+            "seconds": time.monotonic() - self._started,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from what `state` gave."""
+        self.points = [tuple(point) for point in state["points"]]
+        self.begin(state["stage"])
+        self._smooth = state["smooth"]
+        self._started = time.monotonic() - float(state["seconds"])
+
     def _point(self) -> float:
         share = min(self._spending.fraction, 1.0)
         self.points.append((self._stage, round(share, 5), self._spending.samples, self._smooth))

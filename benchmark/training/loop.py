@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import Batch, Stage, stages_of
+from benchmark.training import state, stop
 from benchmark.training.batches import TrainingSet, augment
-from benchmark.training.clock import DeviceClock, Spending
+from benchmark.training.checkpoint import Resume
+from benchmark.training.clock import DeviceClock, PeakMemory, Spending
 from benchmark.training.curve import LossCurve, Report
 from benchmark.training.recipe import autocast, learning_rate_factor, make_optimiser
 from benchmark.training.settings import Budget, Settings
@@ -30,6 +32,14 @@ class CellFailed(Exception):
         self.traceback = traceback
 
 
+class _Diverged(Exception):
+    """A loss was not finite."""
+
+    def __init__(self, loss: float, stage: str, step: int) -> None:
+        super().__init__(f"loss became {loss} at step {step} of stage {stage!r}")
+        self.event = {"stage": stage, "step": step, "loss": str(loss)}
+
+
 class Trainer:
     """Trains one model under one budget.
 
@@ -43,6 +53,17 @@ class Trainer:
     device : torch.device
     threads : int
     report : callable, optional
+    resume : Resume, optional
+        The training's checkpoint: it goes on from there, and keeps one there.
+
+    Attributes
+    ----------
+    events : list of dict
+        Each divergence that was retried, for the ledger.
+    resumed : list of dict
+        Where the training went on after an interruption, for the ledger.
+    seconds_before, peak_before : float, int
+        Wall-clock seconds and peak memory (bytes) before the interruption.
     """
 
     def __init__(
@@ -54,6 +75,7 @@ class Trainer:
         device: torch.device,
         threads: int,
         report: Report | None = None,
+        resume: Resume | None = None,
     ) -> None:
         self.model, self.data, self.settings = model, data, settings
         self.device = device
@@ -63,6 +85,13 @@ class Trainer:
         self.spending = Spending(Budget.parse(settings.budget), self.clock)
         self.curve = LossCurve(self.spending, report)
         self.stage_ledger: list[dict] = []
+        self.events: list[dict] = []
+        self.resumed: list[dict] = []
+        self.seconds_before, self.peak_before = 0.0, 0
+        self._began = time.perf_counter()
+        self._seed, self._resume = seed, resume
+        self._memory = PeakMemory(device, begin=False)
+        self._good: state.Snapshot | None = None
         self._autocast = autocast(settings, device)
         self._scaler = torch.amp.GradScaler(
             device.type, enabled=settings.precision == "float16" and device.type == "cuda"
@@ -71,41 +100,91 @@ class Trainer:
     def run(self) -> None:
         """Train all stages; the model is left in training mode on its device.
 
+        A loss that is not finite is retried once, from the last good state with the scans in
+        another order: the same order would lead to the same place. What was spent since then is
+        given back, and stands in `events`.
+
         Raises
         ------
         CellFailed
-            If a loss is not finite, or the stages' shares do not add up to 1.
+            If a loss is not finite a second time, or the stages' shares do not add up to 1.
+        KeyboardInterrupt
+            If it was asked to stop; the checkpoint is written then.
         """
         stages = stages_of(self.model)
         if abs(sum(stage.share for stage in stages) - 1) > 1e-6:
             raise CellFailed("the shares of its stages do not add up to 1")
-        begin = 0.0
-        for stage in stages:
-            self._run_stage(stage, begin, begin + stage.share)
-            begin += stage.share
+        ends = list(itertools.accumulate(stage.share for stage in stages))
+        snapshot = None if self._resume is None else self._resume.load()
+        if snapshot is not None:
+            snapshot = self._accept(snapshot, stages)
+        place = 0 if snapshot is None else int(snapshot.values["stage"])
+        with stop.heeding():
+            while place < len(stages):
+                begin = ends[place - 1] if place else 0.0
+                try:
+                    self._run_stage(place, stages[place], begin, ends[place], snapshot)
+                except _Diverged as diverged:
+                    snapshot = self._retry(diverged)
+                    place = int(snapshot.values["stage"])
+                    continue
+                snapshot = None
+                place += 1
+            if self._resume is not None and self._resume.due(at_end=True):
+                self._save(len(stages), None)
 
-    def _run_stage(self, stage: Stage, begin: float, end: float) -> None:
+    def _run_stage(
+        self, place: int, stage: Stage, begin: float, end: float, snapshot: state.Snapshot | None
+    ) -> None:
+        """One stage from its beginning, or from within as a snapshot has it."""
         self.model.train()
         size = self.settings.batch_size * stage.batch_scale
-        kept = self._keep(stage) if stage.keep is not None else None
-        indices = self.data.batches(size, self.random)
         rate = self.settings.learning_rate * stage.learning_rate
+        within = None if snapshot is None else snapshot.values["within"]
+        if snapshot is not None:
+            state.restore_model(self.model, snapshot.tensors, snapshot.values["model"])
+        if within is None:
+            self._good = self._snapshot(place, None)
+            kept = self._keep(stage) if stage.keep is not None else None
+        else:
+            kept = None
+            if stage.keep is not None:
+                kept = {
+                    key.removeprefix("kept/"): tensor
+                    for key, tensor in snapshot.tensors.items()
+                    if key.startswith("kept/")
+                }
+        indices = self.data.batches(size, self.random)
         optimiser = make_optimiser(self.settings, stage.parameters, rate)
         opponent = None
         if stage.opponent_parameters is not None:
             opponent = make_optimiser(self.settings, stage.opponent_parameters, rate)
-        first = self._batch(next(indices), kept)
-        flops = self._warm_up(stage, first)
-        self.model.train()
-        before = self.spending.as_dict()
+        if within is None:
+            first = self._batch(next(indices), kept)
+            flops = self._warm_up(stage, first)
+            self.model.train()
+            before, done = self.spending.as_dict(), 0
+            self.curve.begin(stage.name)
+        else:
+            first = None
+            before, done, flops = within["before"], int(within["count"]), within["flops"]
+            state.restore_optimiser(optimiser, "optimiser", snapshot.tensors)
+            if opponent is not None:
+                state.restore_optimiser(opponent, "opponent", snapshot.tensors)
+            if snapshot.values.get("redraw"):
+                indices = self.data.batches(size, self.random)
+            else:
+                indices.restore(within["draw"])
+                # the new draw took numbers that the old one had not
+                self.random.bit_generator.state = snapshot.values["order"]
         after_step = getattr(self.model, "after_step", None)
-        self.curve.begin(stage.name)
         # device-seconds can be overrun by the keeping pass alone; a stage takes one step at least
-        for count in itertools.count():
+        for count in itertools.count(done):
             spent = self.spending.fraction
             if count and spent >= end - 1e-9:
                 break
-            batch = first if count == 0 else self._batch(next(indices), kept)
+            batch = first if first is not None else self._batch(next(indices), kept)
+            first = None
             factor = learning_rate_factor(self.settings, (spent - begin) / (end - begin))
             for group in (*optimiser.param_groups, *(opponent.param_groups if opponent else ())):
                 group["lr"] = rate * factor
@@ -116,14 +195,22 @@ class Trainer:
                 if after_step is not None:
                     after_step()
             self.spending.add(1, len(batch.scores), flops)
+            ending = stop.asked()
+            due = self._resume is not None and (ending or self._resume.due())
             # reading the loss waits for a GPU: only now and then
-            if count % 10 == 0 or self.device.type == "cpu":
+            if count % 10 == 0 or self.device.type == "cpu" or due:
                 value = float(loss)
                 if not math.isfinite(value):
-                    raise CellFailed(
-                        f"loss became {value} at step {count + 1} of stage {stage.name!r}"
-                    )
-                self.curve.add(value)
+                    raise _Diverged(value, stage.name, count + 1)
+                if count % 10 == 0 or self.device.type == "cpu":
+                    self.curve.add(value)
+            if due:
+                within = {
+                    "count": count + 1, "flops": flops, "before": before, "draw": indices.state(),
+                }  # fmt: skip
+                self._save(place, within, optimiser, opponent, kept)
+            if ending:
+                raise KeyboardInterrupt
         after = self.spending.as_dict()
         self.curve.end()
         self.stage_ledger.append(
@@ -138,6 +225,111 @@ class Trainer:
                 **{key: round(after[key] - before[key], 3) for key in after},
             }
         )
+
+    # ---- states between two steps
+
+    def _snapshot(
+        self,
+        place: int,
+        within: dict | None,
+        optimiser: torch.optim.Optimizer | None = None,
+        opponent: torch.optim.Optimizer | None = None,
+        kept: dict[str, Tensor] | None = None,
+    ) -> state.Snapshot:
+        """Where the training stands: before a stage, or ``within`` one."""
+        tensors: dict[str, Tensor] = {}
+        values = {
+            "stage": place,
+            "within": within,
+            "model": state.keep_model(self.model, tensors),
+            "random": state.keep_random(tensors, self.device),
+            "order": self.random.bit_generator.state,
+            "scaler": self._scaler.state_dict(),
+            "spending": self.spending.state(),
+            "data_seconds": self.data_seconds,
+            "curve": self.curve.state(),
+            "stages": list(self.stage_ledger),
+            "events": list(self.events),
+            "resumed": list(self.resumed),
+            "seconds": self.seconds,
+            "peak": max(self.peak_before, self._memory.bytes()),
+        }
+        for prefix, one in (("optimiser", optimiser), ("opponent", opponent)):
+            if one is not None:
+                state.keep_optimiser(one, prefix, tensors)
+        # never changed after they were computed: not copied
+        tensors |= {f"kept/{name}": tensor.contiguous() for name, tensor in (kept or {}).items()}
+        return state.Snapshot(tensors, values)
+
+    def _save(self, place: int, within: dict | None, *parts) -> None:
+        """Write the checkpoint, unless a weight is no number: that is nothing to go on from."""
+        if not state.finite(self.model):
+            return
+        self._good = self._snapshot(place, within, *parts)
+        self._resume.save(self._good)
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of training, those before an interruption among them."""
+        return self.seconds_before + time.perf_counter() - self._began
+
+    def _accept(self, snapshot: state.Snapshot, stages: list[Stage]) -> state.Snapshot | None:
+        """Go on from a checkpoint; None, with a line, if it is not this training's."""
+        before = self._snapshot(0, None)
+        try:
+            self._restore(snapshot)
+            values = snapshot.values
+            if not 0 <= int(values["stage"]) <= len(stages):
+                raise ValueError("it is in a stage that the network does not have")
+            state.restore_model(self.model, snapshot.tensors, values["model"])
+        except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+            self._restore(before)
+            state.restore_model(self.model, before.tensors, before.values["model"])
+            self._resume.discard(str(error) or type(error).__name__)
+            return None
+        self.seconds_before, self.peak_before = float(values["seconds"]), int(values["peak"])
+        self.resumed = [*values["resumed"], {"steps": self.spending.steps}]
+        self._good = snapshot
+        self._resume.say(
+            f"goes on after {self.spending.steps} steps, "
+            f"{100 * min(1.0, self.spending.fraction):.0f} % of its budget"
+        )
+        return snapshot
+
+    def _restore(self, snapshot: state.Snapshot) -> None:
+        """All but the network and its optimisers, which belong to a stage."""
+        values = snapshot.values
+        state.restore_random(snapshot.tensors, values["random"], self.device)
+        self.random.bit_generator.state = values["order"]
+        if values["scaler"]:
+            self._scaler.load_state_dict(values["scaler"])
+        self.spending.restore(values["spending"])
+        self.data_seconds = float(values["data_seconds"])
+        self.curve.restore(values["curve"])
+        self.stage_ledger = list(values["stages"])
+        self.events = list(values["events"])
+
+    def _retry(self, diverged: _Diverged) -> state.Snapshot:
+        """The last good state, to go on from in another order.
+
+        Raises
+        ------
+        CellFailed
+            If it was retried before.
+        """
+        if self.events:
+            again = f", and at step {self.events[0]['step']} before"
+            raise CellFailed(f"{diverged}{again}")
+        snapshot, lost = self._good, self.spending.state()
+        self._restore(snapshot)
+        back = self.spending.state()
+        event = diverged.event | {"retried_from_step": back["steps"]}
+        event |= {f"lost_{key}": round(lost[key] - back[key], 3) for key in lost}
+        self.events.append(event)
+        self.random = np.random.default_rng(np.random.SeedSequence([self._seed, 20, 1]))
+        if self._resume is not None:
+            self._resume.say(f"{diverged}: retried once, from step {back['steps']}")
+        return state.Snapshot(snapshot.tensors, snapshot.values | {"redraw": True})
 
     def _batch(self, index: np.ndarray, kept: dict[str, Tensor] | None) -> Batch:
         """The next batch, on the clock of the data."""

@@ -98,6 +98,9 @@ class Settings:
         Autocast type; float16 takes a gradient scaler.
     options : dict
         Constructor options by method name, ``{"mmwfanet": {"stem_stride": 4}}``.
+    deterministic : bool
+        Let PyTorch take operations that give the same bits each time, where it has them. On a CPU
+        all of its operations here do so anyway.
     """
 
     budget: str
@@ -113,6 +116,7 @@ class Settings:
     noise: float = 0.05
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     options: dict[str, dict] | None = None
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         Budget.parse(self.budget)

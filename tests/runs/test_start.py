@@ -8,6 +8,7 @@ import pytest
 
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
+from benchmark.manifest import write_manifest
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.plan import FORMAT
 from benchmark.runs.start import refuse_seen, start_settings
@@ -37,6 +38,7 @@ def init(tmp_path):
         }  # fmt: skip
         (cell / "run.json").write_text(json.dumps(values))
         np.savez(cell / "predictions.npz", ids=np.array(["p3"]))
+        write_manifest(cell)
     return FinishedRun(folder, plan)
 
 

@@ -1,0 +1,304 @@
+"""One cell from its start to its place in the results: a child process, or this one (--in-process).
+
+What comes of it is a finished cell, a failed one, or an exception that ends the whole run: the
+disk's, or `Stopped`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.cohorts.base import Cohort
+from benchmark.methods import find
+from benchmark.runs.child import Child, Interpreters, can_fork, fork
+from benchmark.runs.display import Display, duration
+from benchmark.runs.interrupt import Interrupts, Stopped
+from benchmark.runs.job import Job, do, memory_words
+from benchmark.runs.lock import Held
+from benchmark.runs.plan import CellPlan
+from benchmark.runs.store import CHECKPOINT, Store
+from benchmark.training.settings import Settings
+
+STOP_SECONDS = 25.0
+"""Longest wait for a child that was asked to stop: schedulers give 30 s before they kill."""
+_POLL = 0.2
+
+
+@dataclass
+class Worker:
+    """Does the cells of a run.
+
+    Attributes
+    ----------
+    trainer : object
+        Offers ``run_cell``. Only the harness's own (``own`` is true) keeps checkpoints and works in
+        a process apart.
+    prepared
+        The split on the training grid.
+    cohort : Cohort
+    settings : Settings
+    device : str
+    threads : int
+    store : Store
+    display : Display
+    interrupts : Interrupts
+    in_process : bool
+        Do without child processes.
+    timeout : float or None
+        Longest a cell may take, wall-clock seconds.
+    every_seconds : float
+        Between two checkpoints of a training.
+    """
+
+    trainer: object
+    prepared: object
+    cohort: Cohort
+    settings: Settings
+    device: str
+    threads: int
+    store: Store
+    display: Display
+    interrupts: Interrupts
+    in_process: bool = False
+    timeout: float | None = None
+    every_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        self._own = bool(getattr(self.trainer, "own", False))
+        self._apart = self._own and not self.in_process
+        self._interpreters: Interpreters | None = None
+        self._can_fork = can_fork(self.device)
+
+    def close(self) -> None:
+        """Delete what was written for children."""
+        if self._interpreters is not None:
+            self._interpreters.close()
+
+    def run(self, cell: CellPlan, held: Held) -> str | None:
+        """Train and test one cell and keep what came of it.
+
+        Returns
+        -------
+        str or None
+            The line to be printed; None if another process took the cell over meanwhile, as after
+            a machine slept for long, so that nothing was kept.
+
+        Raises
+        ------
+        OSError
+            If the results cannot be written.
+        Stopped
+            If the run was asked to end; the training's checkpoint is kept.
+        """
+        self._begin = time.monotonic()
+        self._log = [f"{cell.label}, {self.settings.budget}, {self.device}, {self.threads} threads"]
+        self._told = 0.0
+        partial = self.store.partial(cell.folder)
+        for leftover in self.store.leftovers(cell.folder):
+            # this process holds the cell: whoever wrote them is gone
+            shutil.rmtree(leftover, ignore_errors=True)
+        with self.store.draft(cell.folder) as draft:
+            job = self._job(cell, draft, partial)
+            with self.display.training(cell.label) as show:
+                ending = self._apart_or_here(job, show, held, cell)
+            kind, rest = ending
+            if kind == "disk":
+                number, text, name = rest
+                raise OSError(number, text, name)
+            if kind == "stopped":
+                raise Stopped(self.interrupts.asked)
+            wall = time.monotonic() - self._begin
+            if not held.is_mine():
+                return (
+                    f"{cell.label}: another process took it over meanwhile; what came is not kept"
+                )
+            with self.interrupts.held():
+                line = self._keep(cell, draft, kind, rest, wall)
+                if kind == "finished" or not rest.get("again"):
+                    shutil.rmtree(partial, ignore_errors=True)
+        return line
+
+    def _job(self, cell: CellPlan, draft: Path, partial: Path) -> Job:
+        resumes = self._own and cell.method.trained and not cell.method.external
+        return Job(
+            cell.method,
+            self.settings,
+            cell.seed,
+            self.device,
+            self.threads,
+            draft,
+            self.trainer.run_cell,
+            weights=None if cell.weights is None else self.store.cells / cell.weights / CHECKPOINT,
+            start=cell.start,
+            partial=partial if resumes and cell.weights is None else None,
+            every_seconds=self.every_seconds,
+            broken=cell.broken,
+            cohort=self.cohort if cell.method.external else None,
+        )
+
+    def _keep(self, cell: CellPlan, draft: Path, kind: str, rest: dict, wall: float) -> str:
+        if kind == "finished":
+            self._log.append(f"finished after {wall:.1f} s")
+            ledger = {"wall_seconds": wall, **rest["ledger"]}
+            if cell.weights is not None:
+                ledger["weights_from"] = find(cell.method.family).title
+            notes = tuple(getattr(self.prepared, "notes", ()))
+            self.store.finish(cell, draft, {**rest, "ledger": ledger}, self._text(), notes)
+            return f"{cell.label}: finished in {duration(wall)}{_spent(ledger)}"
+        self._log.append(rest.get("traceback", ""))
+        ledger = {"wall_seconds": wall, "peak_memory_bytes": rest.get("peak", 0)}
+        self.store.write_failed(cell, rest["reason"], self._text(), ledger)
+        return f"{cell.label}: FAILED: {rest['reason']}"
+
+    def _text(self) -> str:
+        return "\n".join(line.rstrip("\n") for line in self._log if line) + "\n"
+
+    def _note(self, message: list, show, label: str) -> None:
+        """A line of the log about progress, every two seconds; the display is told each time."""
+        if message[0] == "said":
+            self._log.append(message[1])
+            self.display.say(f"{label}: {message[1]}")
+            return
+        _, stage, spent, loss, left = message
+        now = time.monotonic()
+        if now - self._told >= 2:
+            self._told = now
+            share = f"{100 * spent:5.1f} %"
+            self._log.append(f"{now - self._begin:8.1f} s  {stage}  {share}  loss {loss:.5g}")
+        show(stage, spent, loss, left)
+
+    def _apart_or_here(self, job: Job, show, held: Held, cell: CellPlan) -> tuple[str, object]:
+        if not self._apart or job.broken:
+            return self._here(job, show, cell.label)
+        child = self._start(job)
+        held.add(child.pid)
+        try:
+            return self._follow(child, show, cell.label)
+        finally:
+            child.close()
+
+    # ---- in this process
+
+    def _here(self, job: Job, show, label: str) -> tuple[str, object]:
+        last: list = []
+        begin = time.monotonic()
+
+        def send(message: list) -> None:
+            if message[0] not in ("progress", "said"):
+                last[:] = message
+                return
+            self._note(message, show, label)
+            if self.timeout is not None and time.monotonic() - begin > self.timeout:
+                raise _TimedOut
+
+        try:
+            do(job, self.prepared, send)
+        except _TimedOut:
+            return "failed", self._time_out()
+        return _ending(last)
+
+    def _time_out(self) -> dict:
+        return {
+            "reason": f"took longer than {self.timeout:g} s (--cell-timeout); run again to go on",
+            "again": True,
+        }
+
+    # ---- in a child
+
+    def _start(self, job: Job) -> Child:
+        if self._can_fork:
+            child = fork(job, self.prepared)
+            if child is not None:
+                return child
+            self._can_fork = False
+        if self._interpreters is None:
+            self._interpreters = Interpreters(self.prepared)
+        return self._interpreters.start(job)
+
+    def _follow(self, child: Child, show, label: str) -> tuple[str, object]:
+        """Listen to a child until it ends."""
+        last: list = []
+
+        def listen(seconds: float) -> None:
+            for message in child.messages(seconds):
+                if message[0] in ("progress", "said"):
+                    self._note(message, show, label)
+                elif message[0] != "ready":
+                    last[:] = message
+
+        timed_out = False
+        try:
+            while not child.closed:
+                listen(_POLL)
+                if self.timeout is not None and time.monotonic() - self._begin > self.timeout:
+                    timed_out = True
+                    break
+                if child.ended() is not None:
+                    # a process that it started may hold the pipe open
+                    listen(0)
+                    break
+            if timed_out and not last:
+                self._end(child, listen)
+        except Stopped:
+            # a second signal while waiting ends the wait: the last checkpoint remains
+            self._end(child, listen)
+            raise
+        ending = child.wait()
+        printed = child.output().strip()
+        if printed:
+            self._log += ["what its process printed:", printed]
+        if last and last[0] in ("finished", "disk", "failed"):
+            return _ending(last)
+        if timed_out:
+            return "failed", self._time_out() | {"peak": ending.peak}
+        if last and last[0] == "stopped":
+            # somebody sent the signal to the child alone
+            return "failed", {"reason": "its process was asked to end by another", "again": True}
+        return "failed", _death(ending.code, ending.peak)
+
+    def _end(self, child: Child, listen) -> None:
+        """Ask a child to end, and wait until it has written its checkpoint."""
+        child.signal(signal.SIGTERM)
+        last = time.monotonic() + STOP_SECONDS
+        while child.ended() is None and time.monotonic() < last:
+            if child.closed:
+                time.sleep(0.01)
+            else:
+                listen(_POLL)
+
+
+class _TimedOut(BaseException):
+    """A cell took too long; no error of a network, which `do` would take it for."""
+
+
+def _ending(message: list) -> tuple[str, object]:
+    kind = message[0]
+    return (kind, message[1:]) if kind == "disk" else (kind, message[1] if message[1:] else None)
+
+
+def _death(code: int, peak: int) -> dict:
+    """A process that ended without a word, in one line."""
+    if code >= 0:
+        words = f"its process ended by itself with status {code}"
+    else:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        words = f"its process was killed ({name}, {memory_words(peak)})"
+        if -code == signal.SIGKILL:
+            words += "; out of memory?"
+    return {"reason": words, "peak": peak, "again": True}
+
+
+def _spent(ledger: dict) -> str:
+    parts = []
+    if ledger.get("device_seconds"):
+        parts.append(f"{ledger['device_seconds']:.1f} device-seconds")
+    if ledger.get("steps"):
+        parts.append(f"{ledger['steps']} steps")
+    return f" ({', '.join(parts)})" if parts else ""
