@@ -66,8 +66,24 @@ from benchmark.commands.options import cache, data, runs_folder, spacing
     help="A method that takes longer fails, and the next one begins.",
 )
 @click.option("--in-process", is_flag=True, help="No process for each method (for debugging).")
+@click.option("--dry-run", is_flag=True, help="Say what it would take; train and keep nothing.")
+@click.option(
+    "--rate",
+    metavar="SPEED",
+    help="Of --dry-run: the device's '50e12 flops/s'.  [default: measured here by a few steps]",
+)
+@click.option("--price", type=click.FloatRange(0), help="Of --dry-run: of a device for an hour.")
+@click.option(
+    "--devices", type=click.IntRange(1), default=1, help="Of --dry-run: so many work at once."
+)
+@click.option(
+    "--times", type=click.IntRange(1), default=1, help="Of --dry-run: such runs, as 5 for 5 folds."
+)
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
-def run(methods, budget, changes, figures, plain, deterministic, **options) -> int:
+def run(
+    methods, budget, changes, figures, plain, deterministic, dry_run, rate, price, devices, times,
+    **options,
+) -> int:  # fmt: skip
     """Train the methods of a suite and print their leaderboard.
 
     What is finished is not trained again, and a training that was stopped (Ctrl-C, SIGTERM, a
@@ -99,6 +115,8 @@ def run(methods, budget, changes, figures, plain, deterministic, **options) -> i
     live = console.is_terminal and not plain
     display = LiveDisplay(console) if live else Display(console)
     request = Request(methods=names, changes=tuple(pairs), **options)
+    if dry_run:
+        return _dry_run(request, display, rate, price, devices, times)
     outcome = execute(request, display)
 
     from benchmark.report.files import write_files
@@ -121,6 +139,22 @@ def run(methods, budget, changes, figures, plain, deterministic, **options) -> i
         log = request.out / "cells" / cell.folder / "log.txt"
         display.say(f"failed: {cell.title}, seed {cell.seed}: {cell.reason} ({log})")
     return 1 if outcome.failed else 0
+
+
+def _dry_run(request, display, rate, price, devices, times) -> int:
+    from benchmark.runs.execute import settle
+    from benchmark.runs.store import Store
+    from benchmark.scale.dry_run import Wish, describe, estimate, parse_rate
+
+    wish = Wish(parse_rate(rate), price, devices, times)
+    # where the speed is given, the device need not be here
+    known = request.device if rate is not None and request.device != "auto" else None
+    settled = settle(request, display, known)
+    methods = tuple({cell.method.name: cell.method for cell in settled.plan.cells}.values())
+    found = estimate(settled, methods, wish, Store(request.out), display)
+    for line in describe(settled, found, wish):
+        display.say(line)
+    return 0
 
 
 def _draw(outcome, display) -> list[Path]:

@@ -59,7 +59,7 @@ class Cost:
 
 def cost_of(
     probe,
-    budget: Budget,
+    budget: Budget | None,
     train: int,
     test: int,
     rate: float | None,
@@ -70,7 +70,8 @@ def cost_of(
     Parameters
     ----------
     probe : benchmark.scale.probe.Probe
-    budget : Budget
+    budget : Budget or None
+        None: tested with another's weights.
     train, test : int
         Scans.
     rate : float or None
@@ -86,7 +87,7 @@ def cost_of(
         for unit, amount in step.items():
             spent[unit] += times * amount
 
-    for stage in probe.stages:
+    for stage in probe.stages if budget is not None else ():
         end += stage.share * budget.amount
         # a pass that keeps features is no step, but sees every scan
         keeping = train * stage.keep_flops
