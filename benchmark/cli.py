@@ -15,6 +15,7 @@ from benchmark.commands.compare import compare
 from benchmark.commands.data import data
 from benchmark.commands.evaluate import evaluate
 from benchmark.commands.figures import figures
+from benchmark.commands.jobs import cancel, status
 from benchmark.commands.list import list_command
 from benchmark.commands.new_method import new_method
 from benchmark.commands.predict import predict
@@ -59,6 +60,8 @@ def cli() -> None:
 
 for command in (
     run,
+    status,
+    cancel,
     list_command,
     show,
     report,

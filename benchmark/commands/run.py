@@ -66,6 +66,20 @@ from benchmark.commands.options import cache, data, runs_folder, spacing
     help="A method that takes longer fails, and the next one begins.",
 )
 @click.option("--in-process", is_flag=True, help="No process for each method (for debugging).")
+@click.option(
+    "--launcher",
+    type=click.Choice(["here", "local", "slurm"]),
+    default="here",
+    show_default=True,
+    help="local: jobs side by side on this machine; slurm: jobs of a cluster (docs/cluster.md).",
+)
+@click.option("--jobs", type=click.IntRange(1), help="Of --launcher: at work at once.")
+@click.option(
+    "--slurm",
+    metavar="KEY=VALUE,..|FILE",
+    help="What each job asks for: partition=gpu,gpus=1,time=8:00:00, or a YAML file.",
+)
+@click.option("--no-wait", is_flag=True, help="Of --launcher slurm: submit and leave.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; train and keep nothing.")
 @click.option(
     "--rate",
@@ -82,7 +96,7 @@ from benchmark.commands.options import cache, data, runs_folder, spacing
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
 def run(
     methods, budget, changes, figures, plain, deterministic, dry_run, rate, price, devices, times,
-    **options,
+    launcher, jobs, slurm, no_wait, **options,
 ) -> int:  # fmt: skip
     """Train the methods of a suite and print their leaderboard.
 
@@ -117,7 +131,19 @@ def run(
     request = Request(methods=names, changes=tuple(pairs), **options)
     if dry_run:
         return _dry_run(request, display, rate, price, devices, times)
-    outcome = execute(request, display)
+    if launcher == "here":
+        if jobs or slurm or no_wait:
+            raise UserError("--jobs, --slurm and --no-wait are for --launcher local or slurm")
+        outcome = execute(request, display)
+    else:
+        from benchmark.cluster.launch import launch
+        from benchmark.cluster.options import parse_slurm
+
+        if launcher == "local" and (slurm or no_wait):
+            raise UserError("--slurm and --no-wait are for --launcher slurm")
+        outcome = launch(request, display, launcher, jobs, parse_slurm(slurm), not no_wait)
+        if outcome is None:
+            return 0
 
     from benchmark.report.files import write_files
     from benchmark.report.leaderboard import make_board
