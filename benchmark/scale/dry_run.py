@@ -101,8 +101,7 @@ def estimate(settled: Settled, methods: tuple[Method, ...], wish: Wish, store: S
     """
     import torch
 
-    from benchmark.scale.probe import probe
-    from benchmark.training.clock import PeakMemory
+    from benchmark.scale.probe import probe_apart
     from benchmark.training.loop import CellFailed
 
     settings, split = settled.scale.settings, settled.split
@@ -111,9 +110,7 @@ def estimate(settled: Settled, methods: tuple[Method, ...], wish: Wish, store: S
     budget = Budget.parse(settings.budget)
     device = torch.device(settled.device if torch.cuda.is_available() else "cpu")
     prepared = prepared_bytes(grid, train, test)
-    base = 0.0
-    if settled.device == "cpu":
-        base = PeakMemory(torch.device("cpu")).bytes() + prepared
+    on_gpu = settled.device == "cuda"
     costs, unknown = {}, {}
     with display.counting("probing") as progress:
         for done, method in enumerate(methods, start=1):
@@ -123,11 +120,11 @@ def estimate(settled: Settled, methods: tuple[Method, ...], wish: Wish, store: S
                 unknown[method.name] = "trains itself; its cost cannot be probed"
             else:
                 try:
-                    found = probe(method, settings, grid, device, settled.threads)
-                    own = budget
-                    if not method.retrain:
-                        own = None
-                    costs[method.name] = cost_of(found, own, train, test, wish.rate, base)
+                    found = probe_apart(method, settings, grid, device, settled.threads)
+                    own = budget if method.retrain else None
+                    costs[method.name] = cost_of(
+                        found, own, train, test, wish.rate, on_gpu, prepared
+                    )
                 except CellFailed as error:
                     unknown[method.name] = str(error)
             progress(done, len(methods))

@@ -63,7 +63,8 @@ def cost_of(
     train: int,
     test: int,
     rate: float | None,
-    base_bytes: float = 0.0,
+    on_gpu: bool = False,
+    prepared: float = 0.0,
 ) -> Cost:
     """The cost of one run.
 
@@ -76,8 +77,10 @@ def cost_of(
         Scans.
     rate : float or None
         Operations a second of the device; None takes what the probe measured.
-    base_bytes : float
-        What the process holds besides the network: on a CPU the program and the prepared scans.
+    on_gpu : bool
+        Whether memory is a GPU's. On a CPU it is the process's, and holds the prepared scans.
+    prepared : float
+        Bytes of these.
     """
     speed = rate or probe.rate
     spent = dict.fromkeys(UNITS, 0.0)
@@ -100,6 +103,9 @@ def cost_of(
         # the loop stops after the step that reaches the end, and takes one at least
         spend(max(1, math.ceil(left - 1e-9)), step)
     testing = test * _seconds(probe.test_flops, probe.test_seconds, rate, speed)
+    memory = probe.peak_bytes if probe.direct else WORKSPACE * probe.saved_bytes
+    if not on_gpu:
+        memory += prepared + (0.0 if probe.direct else probe.base_bytes)
     moments = 2 * 4 * probe.parameters
     return Cost(
         spent["steps"],
@@ -108,7 +114,7 @@ def cost_of(
         test * probe.test_flops,
         spent["device-seconds"],
         testing,
-        (probe.peak_bytes if probe.direct else WORKSPACE * probe.saved_bytes) + base_bytes,
+        memory,
         probe.direct,
         probe.parameters,
         probe.state_bytes + test * PER_SCAN_BYTES + PER_CELL_BYTES,

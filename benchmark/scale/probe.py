@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import time
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -83,8 +85,10 @@ class Probe:
         Of the trained network as it is kept.
     saved_bytes : float
         Most that a step keeps for its backward pass, and the network with gradients and moments.
+    base_bytes : float
+        In use before the network was built: of the process, or nothing on a GPU.
     peak_bytes : float
-        Most memory: of the GPU, or of this process beyond what it had before; NaN unless direct.
+        Most memory, of the GPU or of the whole process; NaN unless direct.
     rate : float
         Operations a second in the training steps that were run, on whatever grid.
     direct : bool
@@ -97,9 +101,19 @@ class Probe:
     parameters: int
     state_bytes: int
     saved_bytes: float
+    base_bytes: float
     peak_bytes: float
     rate: float
     direct: bool
+
+
+def probe_apart(*arguments) -> Probe:
+    """`probe` in a fork of this process on a CPU, as runs are: memory is then that of a run."""
+    device = arguments[3]
+    if device.type != "cpu" or sys.platform != "linux":
+        return probe(*arguments)
+    with get_context("fork").Pool(1) as pool:
+        return pool.apply(probe, arguments)
 
 
 def probe(method: Method, settings: Settings, grid: Shape, device: torch.device, threads: int):
@@ -155,7 +169,7 @@ def _direct(
     keeping = _Keeping(model)
     with torch.autograd.graph.saved_tensors_hooks(keeping.pack, keeping.unpack):
         trainer.run()
-    peak = memory.bytes() - before
+    peak = memory.bytes()
     own = sum(stage["flops"] for stage in trainer.stage_ledger)
     seconds = sum(stage["device_seconds"] for stage in trainer.stage_ledger)
     keepers = sum(stage["on_kept_features"] for stage in trainer.stage_ledger)
@@ -180,6 +194,7 @@ def _direct(
         parameters,
         state_bytes,
         keeping.most + optimised,
+        float(before),
         float(peak),
         own / max(seconds, 1e-9),
         True,
@@ -214,6 +229,7 @@ def _fitted(small: list[Probe], method: Method, settings: Settings, grid: Shape)
         parameters,
         state_bytes,
         fit(saved) + optimised,
+        small[0].base_bytes,
         math.nan,
         small[-1].rate,
         False,
