@@ -175,7 +175,7 @@ def _dry_run(request, display, rate, price, devices, times) -> int:
     wish = Wish(parse_rate(rate), price, devices, times)
     # where the speed is given, the device need not be here
     known = request.device if rate is not None and request.device != "auto" else None
-    settled = settle(request, display, known)
+    settled = settle(request, display, known, planning=True)
     methods = tuple({cell.method.name: cell.method for cell in settled.plan.cells}.values())
     found = estimate(settled, methods, wish, Store(request.out), display)
     for line in describe(settled, found, wish):

@@ -114,7 +114,9 @@ def execute(
         return _execute(request, display, trainer, interrupts, only)
 
 
-def settle(request: Request, display: Display, device: str | None = None) -> Settled:
+def settle(
+    request: Request, display: Display, device: str | None = None, planning: bool = False
+) -> Settled:
     """Work out what a request means; nothing is written but the cache of scans.
 
     Parameters
@@ -123,6 +125,9 @@ def settle(request: Request, display: Display, device: str | None = None) -> Set
     display : Display
     device : str, optional
         "cpu" or "cuda": what the runs will have, where it is another machine that does them.
+    planning : bool
+        Only numbers of scans are wanted: the phantom is taken at its shipped spacing, since any
+        other would first have to be made.
 
     Raises
     ------
@@ -147,6 +152,7 @@ def settle(request: Request, display: Display, device: str | None = None) -> Set
     for name in scale.settings.options or {}:
         find(name)
     spacing = request.spacing if request.spacing is not None else scale.spacing
+    spacing = None if planning else spacing
     cohort = open_cohort(request.cohort or suite.cohort, request.data, spacing, request.cache)
     asked = {key for key, _ in request.changes}
     if hasattr(cohort, "check"):

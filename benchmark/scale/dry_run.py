@@ -120,7 +120,9 @@ def estimate(settled: Settled, methods: tuple[Method, ...], wish: Wish, store: S
                 unknown[method.name] = "trains itself; its cost cannot be probed"
             else:
                 try:
-                    found = probe_apart(method, settings, grid, device, settled.threads)
+                    found = probe_apart(
+                        method, settings, grid, device, settled.threads, wish.rate is None
+                    )
                     own = budget if method.retrain else None
                     costs[method.name] = cost_of(
                         found, own, train, test, wish.rate, on_gpu, prepared

@@ -33,7 +33,7 @@ from benchmark.training.settings import Settings
 
 Shape = tuple[int, int, int]
 
-SIZES: tuple[Shape, ...] = ((8, 32, 32), (16, 32, 32), (8, 48, 48), (16, 48, 48))
+SIZES: tuple[Shape, ...] = ((8, 32, 32), (16, 32, 32), (8, 32, 48), (16, 32, 48))
 """Grids (Z, Y, X) that a fit is made on."""
 
 LARGEST_DIRECT = {"cpu": 200_000, "cuda": 1 << 62}
@@ -116,7 +116,14 @@ def probe_apart(*arguments) -> Probe:
         return pool.apply(probe, arguments)
 
 
-def probe(method: Method, settings: Settings, grid: Shape, device: torch.device, threads: int):
+def probe(
+    method: Method,
+    settings: Settings,
+    grid: Shape,
+    device: torch.device,
+    threads: int,
+    timed: bool = True,
+) -> Probe:
     """Measure a method on a grid, or fit it from smaller ones.
 
     Parameters
@@ -129,6 +136,8 @@ def probe(method: Method, settings: Settings, grid: Shape, device: torch.device,
         Cells of the training grid.
     device : torch.device
     threads : int
+    timed : bool
+        Whether its speed is wanted too; if not, a step of each stage is enough.
 
     Returns
     -------
@@ -143,16 +152,21 @@ def probe(method: Method, settings: Settings, grid: Shape, device: torch.device,
     settings = replace(settings, options=None)
     if math.prod(grid) * settings.batch_size <= LARGEST_DIRECT[device.type]:
         try:
-            return _direct(method, settings, grid, device, threads)
+            return _direct(method, settings, grid, device, threads, timed)
         except torch.OutOfMemoryError:
             gc.collect()
             torch.cuda.empty_cache()
-    small = [_direct(method, settings, size, device, threads) for size in SIZES]
+    small = [_direct(method, settings, size, device, threads, timed) for size in SIZES]
     return _fitted(small, method, settings, grid)
 
 
 def _direct(
-    method: Method, settings: Settings, grid: Shape, device: torch.device, threads: int
+    method: Method,
+    settings: Settings,
+    grid: Shape,
+    device: torch.device,
+    threads: int,
+    timed: bool,
 ) -> Probe:
     prepared = noise_scans(grid, settings)
     torch.manual_seed(0)
@@ -161,11 +175,11 @@ def _direct(
     memory = PeakMemory(device)
     model = build(method, prepared, settings).to(device)
     stages = stages_of(model)
-    steps = max(LEAST_STEPS, math.ceil(2 / min(stage.share for stage in stages)))
+    steps = max(LEAST_STEPS, math.ceil(2 / min(stage.share for stage in stages))) if timed else 1
     batches = [settings.batch_size * stage.batch_scale for stage in stages]
     data = TrainingSet.of(_copies(prepared.train, max(batches)))
-    timed = replace(settings, budget=f"{steps} steps")
-    trainer = Trainer(model, data, timed, 0, device, threads)
+    short = replace(settings, budget=f"{steps} steps")
+    trainer = Trainer(model, data, short, 0, device, threads)
     keeping = _Keeping(model)
     with torch.autograd.graph.saved_tensors_hooks(keeping.pack, keeping.unpack):
         trainer.run()
