@@ -1,4 +1,4 @@
-"""The commands of docs/use.md and docs/hidden.md: names and options are those of the program."""
+"""The commands of use.md, hidden.md and cluster.md: names and options are those of the program."""
 
 import re
 import shlex
@@ -9,7 +9,8 @@ import pytest
 from benchmark.cli import cli
 
 DOCS = Path(__file__).parents[2] / "docs"
-TEXT = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("use.md", "hidden.md"))
+NAMES = ("use.md", "hidden.md", "cluster.md")
+TEXT = "".join((DOCS / name).read_text(encoding="utf-8") for name in NAMES)
 TEXT = TEXT.replace("\\\n", " ")  # a command on two lines
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 COMMANDS = [
