@@ -78,7 +78,7 @@ def test_bad_rates(text):
 
 
 def test_a_dry_run_writes_nothing_and_agrees_with_the_run(tmp_path, capsys, monkeypatch):
-    """Operations, parameters, storage within 2 %, memory within 25 % of a real small run."""
+    """Parameters and steps are exact; storage within 5 %, memory within 25 % of the real run."""
     monkeypatch.chdir(tmp_path)
     command = [
         "run", "--suite", "table1", "--scale", "smoke", "--methods", "indices-net,all-lad",
@@ -98,7 +98,7 @@ def test_a_dry_run_writes_nothing_and_agrees_with_the_run(tmp_path, capsys, monk
     # 12 steps of 2 scans forward and back, and 12 test scans forward
     assert ledger["flops"] / 1e12 < float(tflop) < 1.3 * ledger["flops"] / 1e12
     size = sum(path.stat().st_size for path in folder.iterdir())
-    assert bytes_of(kept) == pytest.approx(size, rel=0.02)
+    assert bytes_of(kept) == pytest.approx(size, rel=0.05)
     assert bytes_of(memory) == pytest.approx(ledger["peak_memory_bytes"], rel=0.25)
 
 
