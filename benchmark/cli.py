@@ -11,6 +11,7 @@ import click
 from benchmark import __version__
 from benchmark.commands.check_method import check_method
 from benchmark.commands.claims import claims
+from benchmark.commands.clean import clean
 from benchmark.commands.compare import compare
 from benchmark.commands.data import data
 from benchmark.commands.evaluate import evaluate
@@ -78,6 +79,7 @@ for command in (
     compare,
     ranks,
     simulate,
+    clean,
 ):
     cli.add_command(command)
 
@@ -102,7 +104,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(error.format_message() + hint)
     except click.ClickException as error:
         return _complain(error.format_message())
-    except (KeyboardInterrupt, click.Abort) as stop:
+    except (KeyboardInterrupt, click.Abort) as error:
+        stop = error.__cause__ or error  # click puts its own in the place of an interrupt
         kept = getattr(stop, "unfinished", "") or "what was finished is kept"
         status = getattr(stop, "status", INTERRUPTED)
         word = "interrupted" if status == INTERRUPTED else "ended by SIGTERM"

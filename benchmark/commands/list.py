@@ -14,9 +14,18 @@ KINDS = ("suites", "methods", "cohorts", "metrics", "runs")
 
 @click.command("list")
 @click.argument("what", required=False, metavar=f"[{'|'.join(KINDS)}]")
+@click.option("--runs", is_flag=True, help="The same as the word: runs.")
 @runs_folder()
-def list_command(what: str | None, out: Path) -> None:
-    """List suites, methods, cohorts, metrics or finished runs; without a word, all but runs."""
+def list_command(what: str | None, runs: bool, out: Path) -> None:
+    """List suites, methods, cohorts, metrics or finished runs; without a word, all but runs.
+
+    Of each run it says whether the present code would make the same, and what differs if not: a
+    network's code, the harness, library versions, settings, cohort or split.
+    """
+    if runs:
+        if what not in (None, "runs"):
+            raise UserError(f"--runs lists runs, not {what}; leave one of them out")
+        what = "runs"
     if what is not None and what not in KINDS:
         from benchmark.suites.schema import nearest
 
@@ -54,9 +63,13 @@ def _rows(kind: str, out: Path) -> list[tuple[str, str]]:
         from benchmark.report.board import METRICS
 
         return list(METRICS.items())
+    from benchmark.runs.currency import Present, currency
     from benchmark.runs.finished import finished_runs
 
-    return [(str(run.folder), run.summary) for run in finished_runs(out)]
+    present = Present()
+    return [
+        (str(run.folder), f"{run.summary}, {currency(run, present)}") for run in finished_runs(out)
+    ]
 
 
 def _described(method) -> str:

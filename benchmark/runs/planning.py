@@ -203,8 +203,10 @@ def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store) -> str:
         total = 1.1 * budget.amount * len(trained)
         return f"about {duration(total)} of training, after the data are ready"
     known = []
+    to_do = {cell.folder for cell in waiting}  # a damaged cell among them
     for cell in plan.cells:
-        kept = store.read(cell.folder) if store.finished(cell.folder) else None
+        there = cell.folder not in to_do and store.finished(cell.folder)
+        kept = store.read(cell.folder) if there else None
         if kept is not None and kept.trained:
             known.append(kept.ledger.get("wall_seconds", 0.0))
     if known:

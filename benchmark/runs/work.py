@@ -72,6 +72,10 @@ class Worker:
         self._apart = self._own and not self.in_process
         self._interpreters: Interpreters | None = None
         self._can_fork = can_fork(self.device)
+        if self._apart and self._can_fork:
+            from benchmark.training import warm
+
+            warm.load()
 
     def close(self) -> None:
         """Delete what was written for children."""

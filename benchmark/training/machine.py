@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
+@cache
 def git_commit() -> str:
     """Commit of the source tree this package runs from, with ``+`` if it holds changes."""
     here = Path(__file__).resolve().parent

@@ -179,3 +179,13 @@ def test_a_run_killed_at_50_points_gives_the_same_table(tmp_path):
     methods = "mmwfanet,dmtrl,all-lad"
     runs = compare(tmp_path, ["--suite", "table1", "--methods", methods], 50, 2)
     assert runs.states, "no training was ever broken off"
+
+
+@pytest.mark.long
+def test_the_smoke_suite_twice_gives_the_same_bits(tmp_path):
+    runs = Killed(tmp_path, ["--suite", "table1"])
+    for name in ("first", "second"):
+        runs.whole(tmp_path / name)
+    first, second = figures(tmp_path / "first"), figures(tmp_path / "second")
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
