@@ -17,6 +17,7 @@ from benchmark.commands.compare import compare
 from benchmark.commands.data import data
 from benchmark.commands.evaluate import evaluate
 from benchmark.commands.figures import figures
+from benchmark.commands.jobs import cancel, status
 from benchmark.commands.list import list_command
 from benchmark.commands.new_method import new_method
 from benchmark.commands.predict import predict
@@ -26,6 +27,7 @@ from benchmark.commands.run import run
 from benchmark.commands.score import score
 from benchmark.commands.show import show
 from benchmark.commands.simulate import simulate
+from benchmark.commands.split import split
 from benchmark.commands.submit import submit
 from benchmark.errors import UserError
 
@@ -64,6 +66,8 @@ def cli() -> None:
 
 for command in (
     run,
+    status,
+    cancel,
     list_command,
     show,
     report,
@@ -74,6 +78,7 @@ for command in (
     new_method,
     evaluate,
     check_method,
+    split,
     submit,
     claims,
     compare,

@@ -10,7 +10,7 @@ import click
 from benchmark.errors import UserError
 
 
-def _cohort_options(command):
+def cohort_options(command):
     """Options that say which cohort is meant, the same for all commands."""
 
     @click.option(
@@ -48,7 +48,7 @@ def _cohort_options(command):
     return wrapped
 
 
-def _split_options(command):
+def split_options(command):
     """Options that say how the cohort is split."""
 
     @click.option(
@@ -75,19 +75,19 @@ def data() -> None:
 
 
 @data.command()
-@_cohort_options
+@cohort_options
 def make(cohort, data, spacing, cache, train, test, workers) -> None:
     """Make the phantom's scans now, or convert those of --data into the cache."""
     from benchmark.runs.datasets import make_data
 
-    chosen, display = _open(cohort, data, spacing, cache)
+    chosen, display = open_chosen(cohort, data, spacing, cache)
     make_data(chosen, display, train, test, workers)
 
 
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path), required=False)
-@_cohort_options
-@_split_options
+@cohort_options
+@split_options
 @click.option(
     "--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write the table too."
 )
@@ -101,14 +101,14 @@ def check(path, cohort, data, spacing, cache, train, test, workers, table, choic
 
     if path is not None and data is not None:
         raise UserError(f"{path} and --data {data}: give one of them")
-    chosen, display = _open(cohort, data or path, spacing, cache)
+    chosen, display = open_chosen(cohort, data or path, spacing, cache)
     refused = check_data(chosen, display, train, test, workers, table, choice)
     return 1 if refused else 0
 
 
 @data.command()
-@_cohort_options
-@_split_options
+@cohort_options
+@split_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -119,15 +119,15 @@ def describe(cohort, data, spacing, cache, train, test, workers, out, choice) ->
     """Print and save the split; for the phantom also its figures beside the literature's."""
     from benchmark.runs.datasets import describe_data
 
-    chosen, display = _open(cohort, data, spacing, cache)
+    chosen, display = open_chosen(cohort, data, spacing, cache)
     folder = out or Path("results/data") / chosen.name
     for path in describe_data(chosen, display, train, test, workers, folder, choice):
         click.echo(f"written: {path}")
 
 
 @data.command()
-@_cohort_options
-@_split_options
+@cohort_options
+@split_options
 @click.option(
     "--format",
     "form",
@@ -149,11 +149,11 @@ def export(cohort, data, spacing, cache, train, test, workers, form, out, choice
     """
     from benchmark.runs.datasets import export_data
 
-    chosen, display = _open(cohort, data, spacing, cache)
+    chosen, display = open_chosen(cohort, data, spacing, cache)
     export_data(chosen, display, form, out, train, test, workers, choice)
 
 
-def _open(cohort, data, spacing, cache):
+def open_chosen(cohort, data, spacing, cache):
     from benchmark.report.consoles import make_console
     from benchmark.runs.display import Display, LiveDisplay
     from benchmark.runs.sources import open_cohort

@@ -60,20 +60,51 @@ from benchmark.errors import UserError
     help="For the board as Markdown, CSV and JSON and for the scores of every scan.",
 )
 @click.option("--metrics", is_flag=True, help="Also volume, mass, sensitivity and PPV by artery.")
+@click.option(
+    "--hidden",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Hidden labels of `benchmark split --hold-out`; --data is then the public part.",
+)
+@click.option(
+    "--submission",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Of --hidden: what was sent in, to be checked, scored and added to the board.",
+)
 @runs_folder("--runs")
 @spacing
 @cache
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
-def evaluate(labels, scores, name, run, cohort, data, out, metrics, runs, plain, **options) -> int:
+def evaluate(
+    labels,
+    scores,
+    name,
+    run,
+    cohort,
+    data,
+    out,
+    metrics,
+    runs,
+    hidden,
+    submission,
+    plain,
+    **options,
+) -> int:
     """Judge anyone's labels or scores as the leaderboard judges its own.
 
     \b
     benchmark evaluate --labels FOLDER --data PATH            against your reference labels
     benchmark evaluate --scores TABLE.csv --run table1        one more row on a run's board
+    benchmark evaluate --submission FOLDER --data PUBLIC --hidden HIDDEN --out BOARD
 
     Label maps go through the component vote that every network here goes through; how much it
     changed is said. Exit status 1 if a label map could not be used.
     """
+    if hidden is not None or submission is not None:
+        if labels or scores or run or cohort:
+            raise UserError("--hidden takes --submission and --data PUBLIC, and names nothing else")
+        return _score_hidden(submission, data, hidden, out, metrics, plain)
     if (labels is None) == (scores is None):
         raise UserError("give either --labels FOLDER or --scores TABLE")
     for path in (labels, scores, data):
@@ -124,3 +155,31 @@ def evaluate(labels, scores, name, run, cohort, data, out, metrics, runs, plain,
     for id, reason in found.faults:
         display.say(f"not used: {id}: {reason}")
     return 1 if found.faults else 0
+
+
+def _score_hidden(submission, public, hidden, out, metrics, plain) -> int:
+    """Add a submission to the board of a hold-out, or print the board without one."""
+    if hidden is None or public is None:
+        raise UserError("a hold-out needs both parts: --data PUBLIC and --hidden HIDDEN")
+    from benchmark.hidden.board import add_submission, make_hidden_board, read_entries, write_board
+    from benchmark.hidden.hold_out import read_hidden, read_public
+    from benchmark.report.consoles import make_console
+    from benchmark.report.terminal import print_board
+    from benchmark.runs.display import Display, LiveDisplay
+
+    console = make_console()
+    display = LiveDisplay(console) if console.is_terminal and not plain else Display(console)
+    if submission is None:
+        known = read_public(public)
+        read_hidden(hidden, known)
+        entries = read_entries(hidden)
+        if not entries:
+            raise UserError(f"{hidden}: nothing was scored yet; give --submission FOLDER")
+        board = make_hidden_board(known, entries)
+    else:
+        board = add_submission(submission, public, hidden, display)
+    print_board(board, console, more=metrics, notes=True)
+    if out is not None:
+        for path in write_board(board, out):
+            display.say(f"written: {path}")
+    return 0

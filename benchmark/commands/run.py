@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -69,8 +70,38 @@ from benchmark.errors import UserError
     help="A method that takes longer fails, and the next one begins.",
 )
 @click.option("--in-process", is_flag=True, help="No process for each method (for debugging).")
+@click.option(
+    "--launcher",
+    type=click.Choice(["here", "local", "slurm"]),
+    default="here",
+    show_default=True,
+    help="local: jobs side by side on this machine; slurm: jobs of a cluster (docs/cluster.md).",
+)
+@click.option("--jobs", type=click.IntRange(1), help="Of --launcher: at work at once.")
+@click.option(
+    "--slurm",
+    metavar="KEY=VALUE,..|FILE",
+    help="What each job asks for: partition=gpu,gpus=1,time=8:00:00, or a YAML file.",
+)
+@click.option("--no-wait", is_flag=True, help="Of --launcher slurm: submit and leave.")
+@click.option("--dry-run", is_flag=True, help="Say what it would take; train and keep nothing.")
+@click.option(
+    "--rate",
+    metavar="SPEED",
+    help="Of --dry-run: the device's '50e12 flops/s'.  [default: measured here by a few steps]",
+)
+@click.option("--price", type=click.FloatRange(0), help="Of --dry-run: of a device for an hour.")
+@click.option(
+    "--devices", type=click.IntRange(1), default=1, help="Of --dry-run: so many work at once."
+)
+@click.option(
+    "--times", type=click.IntRange(1), default=1, help="Of --dry-run: such runs, as 5 for 5 folds."
+)
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
-def run(methods, budget, changes, figures, plain, deterministic, **options) -> int:
+def run(
+    methods, budget, changes, figures, plain, deterministic, dry_run, rate, price, devices, times,
+    launcher, jobs, slurm, no_wait, **options,
+) -> int:  # fmt: skip
     """Train the methods of a suite and print their leaderboard.
 
     What is finished is not trained again, and a training that was stopped (Ctrl-C, SIGTERM, a
@@ -102,9 +133,27 @@ def run(methods, budget, changes, figures, plain, deterministic, **options) -> i
     display = LiveDisplay(console) if live else Display(console)
     request = Request(methods=names, changes=tuple(pairs), **options)
     folds = load_suite(request.suite).orcascore_folds
+    if dry_run:
+        if folds:  # every fold is a run of its own, and they are all of one size
+            request = replace(request, fold=f"1/{folds}")
+        return _dry_run(request, display, rate, price, devices, times * (folds or 1))
+    if launcher == "here" and (jobs or slurm or no_wait):
+        raise UserError("--jobs, --slurm and --no-wait are for --launcher local or slurm")
     if folds:
+        if launcher != "here":
+            raise UserError(f"--launcher {launcher}: this suite joins its folds in one process")
         return _cross_validate(request, display, folds)
-    outcome = execute(request, display)
+    if launcher == "here":
+        outcome = execute(request, display)
+    else:
+        from benchmark.cluster.launch import launch
+        from benchmark.cluster.options import parse_slurm
+
+        if launcher == "local" and (slurm or no_wait):
+            raise UserError("--slurm and --no-wait are for --launcher slurm")
+        outcome = launch(request, display, launcher, jobs, parse_slurm(slurm), not no_wait)
+        if outcome is None:
+            return 0
 
     from benchmark.report.files import write_files
     from benchmark.report.leaderboard import make_board
@@ -153,6 +202,22 @@ def _cross_validate(request, display, folds: int) -> int:
         for line in one.worst:
             display.say(f"fault: {one.name}: {line}")
     return 1 if failed else 0
+
+
+def _dry_run(request, display, rate, price, devices, times) -> int:
+    from benchmark.runs.execute import settle
+    from benchmark.runs.store import Store
+    from benchmark.scale.dry_run import Wish, describe, estimate, parse_rate
+
+    wish = Wish(parse_rate(rate), price, devices, times)
+    # where the speed is given, the device need not be here
+    known = request.device if rate is not None and request.device != "auto" else None
+    settled = settle(request, display, known, planning=True)
+    methods = tuple({cell.method.name: cell.method for cell in settled.plan.cells}.values())
+    found = estimate(settled, methods, wish, Store(request.out), display)
+    for line in describe(settled, found, wish):
+        display.say(line)
+    return 0
 
 
 def _draw(outcome, display) -> list[Path]:

@@ -16,7 +16,7 @@ CHALLENGE_SCANS = {"training": 32, "test": 40}
 
 @click.group()
 def submit() -> None:
-    """Make, check or score a submission to a challenge."""
+    """Make, check or score a submission to a challenge or a board."""
 
 
 @submit.command()
@@ -125,6 +125,47 @@ def orcascore(run, check, score, data, out, scans, names, inside, workers, **opt
     if run:
         return _make(run, cohort, ids, naming, out or Path("orcascore.zip"), workers, options)
     return _check(check, cohort, ids, naming, workers)
+
+
+@submit.command()
+@click.option("--from", "source", type=PATH, metavar="FOLDER|TABLE", help="Make one of these.")
+@click.option("--check", type=PATH, metavar="FOLDER", help="Check anybody's.")
+@click.option(
+    "--data", "public", type=PATH, required=True, metavar="PUBLIC", help="The board's public part."
+)
+@click.option("--out", type=PATH, metavar="FOLDER", help="Of --from: a new folder.")
+@click.option("--system", help="Of --from: name of the row.")
+@click.option("--team", help="Of --from: who sends it.")
+@click.option("--training", metavar="TEXT", help="Of --from: on what the system was trained.")
+@click.option("--columns", type=click.Choice(["mask", "head"]), help="Of a table that has both.")
+def board(source, check, public, out, system, team, training, columns) -> int:
+    """Make (--from) or check (--check) a submission to a board with hidden labels.
+
+    What is sent in is predictions and never code: a folder of label maps or a CSV table of scores,
+    with a manifest (see docs/hidden.md). Exit status 1 says that --check found faults.
+    """
+    if (source is None) == (check is None):
+        raise UserError("say one of --from FOLDER|TABLE and --check FOLDER")
+    from benchmark.hidden.submission import find_faults, make_submission
+
+    if check is not None:
+        with _counting("scans checked") as progress:
+            faults = list(find_faults(check, public, progress))
+        for line in faults:
+            click.echo(f"fault: {' '.join(line.split())}", err=True)
+        if faults:
+            click.echo(f"{check}: {_counted(len(faults), 'fault')}; do not send it")
+            return 1
+        click.echo(f"{check}: no fault found")
+        return 0
+    given = {"--out": out, "--system": system, "--team": team, "--training": training}
+    lacking = [name for name, value in given.items() if not value]
+    if lacking:
+        raise UserError(f"--from needs {lacking[0]} too")
+    with _counting("scans checked") as progress:
+        made = make_submission(source, public, out, system, team, training, columns, progress)
+    click.echo(f"written: {out} ({made.kind}, {_counted(len(made.files), 'file')})")
+    return 0
 
 
 def _make(run, cohort, ids, naming, out, workers, options) -> int:

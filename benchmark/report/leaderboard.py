@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,10 +12,12 @@ from benchmark.metrics.verdict import contrast
 from benchmark.report import paper
 from benchmark.report.ablations import JUDGED, compare_to_bases
 from benchmark.report.board import TARGETS, Board, Column, Line, Row, interval, number
+from benchmark.report.devices import device_classes, without_times
 from benchmark.report.measure import Measured, difference, figures_of, marks, measure
 from benchmark.report.noise import UNKNOWN, Noise, lends, pool
 from benchmark.runs.display import counted
 from benchmark.runs.store import KeptCell
+from benchmark.training.settings import Budget
 
 RANKED: tuple[Column, ...] = (
     *((metric, target) for metric in ("F1", "sensitivity", "PPV") for target in TARGETS),
@@ -62,6 +65,8 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
     )
     _add_marks(rows, measured, noise)
     made = tuple(_row(method, own, lines, plan) for method, own, lines in rows)
+    if len(device_classes(finished)) > 1:
+        made = tuple(replace(row, spent=without_times(row.spent)) for row in made)
     sources = [[line.source for line in lines] for _, _, lines in rows]
     return Board(
         suite=plan["suite"],
@@ -109,6 +114,15 @@ def refuse_mixture(plan: dict, cells: Iterable[KeptCell]) -> None:
                     "a board holds one recipe"
                 )
     finished = [cell for cell in cells if cell.state == "finished"]
+    classes = device_classes(finished)
+    if len(classes) > 1 and Budget.parse(settled["budget"]).unit == "device-seconds":
+        few, *_ = sorted(classes, key=lambda name: len(classes[name]))
+        raise UserError(
+            f"{len(classes)} kinds of device on a board with a budget of device-seconds "
+            f"({', '.join(classes)}): a second of one is not a second of another; remove "
+            f"{', '.join(classes[few][:3])} and run again on one kind (--slurm constraint=...), "
+            "or give a budget of steps, samples or flops"
+        )
     for cell in finished[1:]:
         same = cell.ids == finished[0].ids and np.array_equal(cell.reference, finished[0].reference)
         if not same:
@@ -243,6 +257,12 @@ def _notes(plan: dict, finished: list[KeptCell]) -> tuple[str, ...]:
     notes = dict.fromkeys(plan["cohort"]["notes"])
     for cell in finished:
         notes.update(dict.fromkeys(cell.data_notes))
+    classes = device_classes(finished)
+    if len(classes) > 1:
+        notes[
+            f"Runs were made on {len(classes)} kinds of device ({', '.join(classes)}): their "
+            "device-seconds and times are not compared, and are left out."
+        ] = None
     if plan["scale"] == "smoke":
         notes["The smoke scale shows that everything runs; its figures rank nothing."] = None
     if not paper.tables():

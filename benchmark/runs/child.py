@@ -303,6 +303,8 @@ def _heed_signals() -> None:
     """
     stop.install()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # schedulers send it to all processes of a job; the parent passes on what it means
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 

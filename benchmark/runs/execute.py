@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import parse_choice
 from benchmark.errors import UserError
 from benchmark.methods import find
@@ -30,6 +32,7 @@ from benchmark.runs.start import refuse_seen, start_settings
 from benchmark.runs.store import KeptCell, Store, named
 from benchmark.runs.work import Worker
 from benchmark.suites.load import load_suite
+from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Settings
 from benchmark.whole import write_text
 
@@ -58,7 +61,34 @@ class Outcome:
     cohort: Cohort
 
 
-def execute(request: Request, display: Display, trainer=None) -> Outcome:
+@dataclass(frozen=True)
+class Settled:
+    """What a request comes to, before anything is written.
+
+    Attributes
+    ----------
+    suite, scale, cohort, split, plan
+    device : str
+    threads : int
+    """
+
+    suite: Suite
+    scale: Scale
+    cohort: Cohort
+    split: Split
+    plan: Plan
+    device: str
+    threads: int
+
+    @property
+    def place(self) -> str:
+        """The run's folder below that of all runs."""
+        return f"{self.suite.name}/{self.plan.run_name}"
+
+
+def execute(
+    request: Request, display: Display, trainer=None, only: Container[str] | None = None
+) -> Outcome:
     """Do what was asked for.
 
     Parameters
@@ -67,6 +97,8 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
     display : Display
     trainer : object, optional
         Offers ``prepare`` and ``run_cell``; by default those of `benchmark.training`.
+    only : container of str, optional
+        Folders of the cells that this process does; the plan is that of the whole run.
 
     Raises
     ------
@@ -79,10 +111,29 @@ def execute(request: Request, display: Display, trainer=None) -> Outcome:
     """
     interrupts = Interrupts()
     with interrupts.installed():
-        return _execute(request, display, trainer, interrupts)
+        return _execute(request, display, trainer, interrupts, only)
 
 
-def _execute(request: Request, display: Display, trainer, interrupts: Interrupts) -> Outcome:
+def settle(
+    request: Request, display: Display, device: str | None = None, planning: bool = False
+) -> Settled:
+    """Work out what a request means; nothing is written but the cache of scans.
+
+    Parameters
+    ----------
+    request : Request
+    display : Display
+    device : str, optional
+        "cpu" or "cuda": what the runs will have, where it is another machine that does them.
+    planning : bool
+        Only numbers of scans are wanted: the phantom is taken at its shipped spacing, since any
+        other would first have to be made.
+
+    Raises
+    ------
+    UserError
+        On bad input.
+    """
     suite = load_suite(request.suite)
     # Everything a person may have mistyped comes before torch, which takes seconds to import.
     methods = chosen_methods(suite, request.methods)
@@ -95,12 +146,13 @@ def _execute(request: Request, display: Display, trainer, interrupts: Interrupts
     choice = parse_choice(request.split, request.fold, request.split_seed)
     if request.seeds is not None and request.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {request.seeds}")
-    device = chosen_device(request.device)
+    device = device or chosen_device(request.device)
     tier = request.scale or ("full" if device == "cuda" else "quick")
     scale = chosen_scale(suite, tier, request)
     for name in scale.settings.options or {}:
         find(name)
     spacing = request.spacing if request.spacing is not None else scale.spacing
+    spacing = None if planning else spacing
     cohort = open_cohort(request.cohort or suite.cohort, request.data, spacing, request.cache)
     asked = {key for key, _ in request.changes}
     if hasattr(cohort, "check"):
@@ -116,10 +168,21 @@ def _execute(request: Request, display: Display, trainer, interrupts: Interrupts
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
     plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads, init)
     plan = replace(plan, values=plan.values | {"asked": request.asked()})
+    return Settled(suite, scale, cohort, split, plan, device, threads)
+
+
+def _execute(
+    request: Request, display: Display, trainer, interrupts: Interrupts, only: Container[str] | None
+) -> Outcome:
+    settled = settle(request, display)
+    scale, cohort, split, plan = settled.scale, settled.cohort, settled.split, settled.plan
+    device, threads = settled.device, settled.threads
+    if only is not None:
+        plan = replace(plan, cells=tuple(cell for cell in plan.cells if cell.folder in only))
     store = Store(request.out)
     require_bases(plan, store)
     store.check_writable()
-    folder = store.root / suite.name / plan.run_name
+    folder = store.root / settled.place
     waiting = [cell for cell in plan.cells if not _is_there(store, cell)]
     for line in describe_plan(plan, waiting, store, folder):
         display.say(line)

@@ -22,7 +22,8 @@ from benchmark.errors import UserError
 from benchmark.runs.display import Display
 from benchmark.runs.execute import Outcome, execute
 from benchmark.runs.request import Request
-from benchmark.runs.store import KeptCell, write_text
+from benchmark.runs.store import KeptCell
+from benchmark.whole import write_text
 
 Progress = Callable[[int, int], None]
 

@@ -10,6 +10,7 @@ from benchmark.cohorts.places import default_cache
 from benchmark.cohorts.split import Split, subset
 from benchmark.cohorts.split_choice import SplitChoice, choose_split
 from benchmark.errors import UserError
+from benchmark.hidden.guard import refuse_hidden, refuse_hidden_labels
 from benchmark.suites.schema import nearest
 
 __all__ = ["COHORTS", "DATA", "default_cache", "open_cohort", "tier_split"]
@@ -49,7 +50,7 @@ def open_cohort(
     Raises
     ------
     UserError
-        If there is no such cohort, or the folder is not one.
+        If there is no such cohort, or the folder is not one, or its labels are hidden.
     """
     if data is not None:
         from benchmark.cohorts.formats import open_data
@@ -59,7 +60,10 @@ def open_cohort(
                 f"unknown cohort {name!r}{nearest(name, DATA)} (--data may be: {', '.join(DATA)})"
             )
         format = name if name in DATA else None
-        return open_data(data, format, cache or default_cache() / "folders")
+        refuse_hidden(data)
+        cohort = open_data(data, format, cache or default_cache() / "folders")
+        refuse_hidden_labels(cohort)
+        return cohort
     if name in DATA:
         raise UserError(f"cohort {name!r} needs --data PATH, the place of the scans")
     if name not in COHORTS:

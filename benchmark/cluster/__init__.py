@@ -1,0 +1,1 @@
+"""Runs over a cluster by submitit: each job does cells of one run in a shared results folder."""

@@ -1,0 +1,345 @@
+"""A few steps of a method on noise, through the training loop itself: operations, time, memory.
+
+Where the training grid is small, or a GPU is there, the probe runs on the grid itself and its
+figures are measurements. A grid too large for that is probed at four small sizes. Operations and
+what is kept for the backward pass are then fitted by ``a + b Z + c Y X + d Z Y X``: convolutions
+give the last term, what works slice by slice or column by column the middle ones, heads the first.
+Parameters are counted on the grid itself, without storage (torch's meta device).
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import sys
+import time
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.contract import stages_of
+from benchmark.methods import Method
+from benchmark.training.batches import TrainingSet
+from benchmark.training.cell import build
+from benchmark.training.clock import PeakMemory
+from benchmark.training.grid import CHANNELS, Candidates, TrainingGrid
+from benchmark.training.loop import Trainer
+from benchmark.training.prepare import Example, Prepared
+from benchmark.training.recipe import autocast
+from benchmark.training.settings import Settings
+
+Shape = tuple[int, int, int]
+
+SIZES: tuple[Shape, ...] = ((8, 32, 32), (16, 32, 32), (8, 32, 48), (16, 32, 48))
+"""Grids (Z, Y, X) that a fit is made on."""
+
+LARGEST_DIRECT = {"cpu": 200_000, "cuda": 1 << 62}
+"""Cells of a scan up to which the grid itself is probed, by device."""
+
+LEAST_STEPS = 3
+"""Steps of a probe; each stage takes one at least."""
+
+CANDIDATE_SHARE = 0.03
+"""Cells above 130 HU: a little more than scans have, bone included."""
+
+
+@dataclass(frozen=True)
+class StageProbe:
+    """A stage of training.
+
+    Attributes
+    ----------
+    name : str
+    share : float
+        Of the budget.
+    batch : int
+        Scans a step.
+    flops, seconds : float
+        Of a step; seconds are NaN where the grid itself could not be probed.
+    keep_flops : float
+        Of keeping one scan's features before the stage.
+    """
+
+    name: str
+    share: float
+    batch: int
+    flops: float
+    seconds: float
+    keep_flops: float = 0.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a method needs on a grid.
+
+    Attributes
+    ----------
+    stages : tuple of StageProbe
+    test_flops, test_seconds : float
+        Of predicting one scan; seconds as above.
+    parameters : int
+    state_bytes : int
+        Of the trained network as it is kept.
+    saved_bytes : float
+        Most that a step keeps for its backward pass, and the network with gradients and moments.
+    base_bytes : float
+        In use before the network was built: of the process, or nothing on a GPU.
+    peak_bytes : float
+        Most memory, of the GPU or of the whole process; NaN unless direct.
+    rate : float
+        Operations a second in the training steps that were run, on whatever grid.
+    direct : bool
+        Whether the grid itself was probed.
+    """
+
+    stages: tuple[StageProbe, ...]
+    test_flops: float
+    test_seconds: float
+    parameters: int
+    state_bytes: int
+    saved_bytes: float
+    base_bytes: float
+    peak_bytes: float
+    rate: float
+    direct: bool
+
+
+def probe_apart(*arguments) -> Probe:
+    """`probe` in a fork of this process on a CPU, as runs are: memory is then that of a run."""
+    device = arguments[3]
+    if device.type != "cpu" or sys.platform != "linux":
+        return probe(*arguments)
+    with get_context("fork").Pool(1) as pool:
+        return pool.apply(probe, arguments)
+
+
+def probe(
+    method: Method,
+    settings: Settings,
+    grid: Shape,
+    device: torch.device,
+    threads: int,
+    timed: bool = True,
+) -> Probe:
+    """Measure a method on a grid, or fit it from smaller ones.
+
+    Parameters
+    ----------
+    method : Method
+        Trained here, with every option stated.
+    settings : Settings
+        Its recipe; the budget does not matter.
+    grid : (Z, Y, X)
+        Cells of the training grid.
+    device : torch.device
+    threads : int
+    timed : bool
+        Whether its speed is wanted too; if not, a step of each stage is enough.
+
+    Returns
+    -------
+    Probe
+
+    Raises
+    ------
+    benchmark.training.loop.CellFailed
+        If the network cannot be built or trained.
+    """
+    torch.set_num_threads(threads)
+    settings = replace(settings, options=None)
+    if math.prod(grid) * settings.batch_size <= LARGEST_DIRECT[device.type]:
+        try:
+            return _direct(method, settings, grid, device, threads, timed)
+        except torch.OutOfMemoryError:
+            gc.collect()
+            torch.cuda.empty_cache()
+    small = [_direct(method, settings, size, device, threads, timed) for size in SIZES]
+    return _fitted(small, method, settings, grid)
+
+
+def _direct(
+    method: Method,
+    settings: Settings,
+    grid: Shape,
+    device: torch.device,
+    threads: int,
+    timed: bool,
+) -> Probe:
+    prepared = noise_scans(grid, settings)
+    torch.manual_seed(0)
+    gc.collect()
+    before = _in_use(device)
+    memory = PeakMemory(device)
+    model = build(method, prepared, settings).to(device)
+    stages = stages_of(model)
+    steps = max(LEAST_STEPS, math.ceil(2 / min(stage.share for stage in stages))) if timed else 1
+    batches = [settings.batch_size * stage.batch_scale for stage in stages]
+    data = TrainingSet.of(_copies(prepared.train, max(batches)))
+    short = replace(settings, budget=f"{steps} steps")
+    trainer = Trainer(model, data, short, 0, device, threads)
+    keeping = _Keeping(model)
+    with torch.autograd.graph.saved_tensors_hooks(keeping.pack, keeping.unpack):
+        trainer.run()
+    peak = memory.bytes()
+    own = sum(stage["flops"] for stage in trainer.stage_ledger)
+    seconds = sum(stage["device_seconds"] for stage in trainer.stage_ledger)
+    keepers = sum(stage["on_kept_features"] for stage in trainer.stage_ledger)
+    keep = (trainer.spending.flops - own) / len(data) / max(1, keepers)
+    found = tuple(
+        StageProbe(
+            stage["name"],
+            stage["share"],
+            batch,
+            stage["flops_per_step"],
+            stage["device_seconds"] / max(1, stage["steps"]),
+            keep * stage["on_kept_features"],
+        )
+        for stage, batch in zip(trainer.stage_ledger, batches, strict=True)
+    )
+    test_flops, test_seconds = _test(model, data, settings, device)
+    parameters, state_bytes, optimised = _sizes(method, settings, grid)
+    return Probe(
+        found,
+        test_flops,
+        test_seconds,
+        parameters,
+        state_bytes,
+        keeping.most + optimised,
+        float(before),
+        float(peak),
+        own / max(seconds, 1e-9),
+        True,
+    )
+
+
+def _fitted(small: list[Probe], method: Method, settings: Settings, grid: Shape) -> Probe:
+    """Figures for a grid from those of `SIZES`."""
+
+    def fit(values: list[float]) -> float:
+        table = np.array([_terms(size) for size in SIZES])
+        # exact in four unknowns; no term of a cost is below zero but by rounding
+        weights = np.linalg.solve(table, np.array(values, float))
+        return float(max(weights @ _terms(grid), 0.0))
+
+    parameters, state_bytes, optimised = _sizes(method, settings, grid)
+    own = [_sizes(method, settings, size)[2] for size in SIZES]
+    stages = tuple(
+        replace(
+            stage,
+            flops=fit([p.stages[place].flops for p in small]),
+            seconds=math.nan,
+            keep_flops=fit([p.stages[place].keep_flops for p in small]),
+        )
+        for place, stage in enumerate(small[-1].stages)
+    )
+    saved = [p.saved_bytes - o for p, o in zip(small, own, strict=True)]
+    return Probe(
+        stages,
+        fit([p.test_flops for p in small]),
+        math.nan,
+        parameters,
+        state_bytes,
+        fit(saved) + optimised,
+        small[0].base_bytes,
+        math.nan,
+        small[-1].rate,
+        False,
+    )
+
+
+def _terms(grid: Shape) -> np.ndarray:
+    z, y, x = grid
+    return np.array([1.0, z, y * x, z * y * x])
+
+
+def _sizes(method: Method, settings: Settings, grid: Shape) -> tuple[int, int, int]:
+    """Parameters, bytes of the kept state, bytes of weights with gradients and two moments."""
+    prepared = Prepared((), (), TrainingGrid(tuple(settings.cell_mm), grid))
+    try:
+        with torch.device("meta"):
+            model = build(method, prepared, settings)
+    except Exception:  # a constructor that computes with its weights needs real ones
+        model = build(method, prepared, settings)
+    count = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    state = sum(v.numel() * v.element_size() for v in model.state_dict().values())
+    return count, state, state + 3 * 4 * count
+
+
+@torch.no_grad()
+def _test(model, data: TrainingSet, settings: Settings, device) -> tuple[float, float]:
+    """Operations and seconds of predicting one scan."""
+    model.eval()
+    size = min(settings.batch_size, len(data))
+    image = data.take(np.arange(size)).image.to(device)
+    with FlopCounterMode(display=False) as counter, autocast(settings, device):
+        model(image)
+    _settle(device)
+    begin = time.perf_counter()
+    with autocast(settings, device):
+        model(image)
+    _settle(device)
+    return counter.get_total_flops() / size, (time.perf_counter() - begin) / size
+
+
+def _settle(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _in_use(device: torch.device) -> int:
+    """Bytes in use before a probe: 0 on a GPU, whose allocator counts its own alone."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        return 0
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(x.split()[1]) * 1024 for x in file if x.startswith("VmRSS:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+class _Keeping:
+    """The most that is kept for a backward pass, without the network's own weights."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._own = {value.untyped_storage().data_ptr() for value in model.state_dict().values()}
+        self._kept: dict[int, int] = {}
+        self._reading = False
+        self.most = 0
+
+    def pack(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Count a tensor's storage once."""
+        if self._reading:
+            self._kept, self._reading = {}, False
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._own:
+            self._kept[storage.data_ptr()] = storage.nbytes()
+            self.most = max(self.most, sum(self._kept.values()))
+        return tensor
+
+    def unpack(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The backward pass has begun: what is kept next belongs to another step."""
+        self._reading = True
+        return tensor
+
+
+def noise_scans(grid: Shape, settings: Settings) -> Prepared:
+    """One scan of noise on a grid, with some candidates of every class."""
+    random = np.random.default_rng(0)
+    image = random.normal(0, 0.5, (CHANNELS, *grid)).astype(np.float16)
+    candidate = random.random(grid) < CANDIDATE_SHARE
+    target = (random.integers(0, 4, grid) * candidate).astype(np.uint8)
+    scores = random.lognormal(3, 1, (3, 4))
+    empty = Candidates(*(np.empty(0, kind) for kind in (int, np.int32, int, np.int16, np.uint8)))
+    slices = np.repeat(scores[None] / grid[0], grid[0], axis=0)
+    example = Example(
+        "noise", "none", image, target, candidate, scores, slices, empty, grid, settings.cell_mm
+    )
+    return Prepared((example,), (), TrainingGrid(tuple(settings.cell_mm), grid))
+
+
+def _copies(examples: tuple[Example, ...], count: int) -> tuple[Example, ...]:
+    return tuple(examples[place % len(examples)] for place in range(count))
