@@ -135,10 +135,18 @@ class FakeTrainer:
         if "head" in method.outputs:
             result.head = estimate * 0.9
         result.ledger = {
-            "device_seconds": 1.5, "steps": 5, "samples": 10, "flops": 2.5e12, "parameters": 1234,
-            "flops_per_step": 5e11, "step_seconds": 0.3, "peak_memory_bytes": 3e8,
+            "device_seconds": 1.5,
+            "steps": 5,
+            "samples": 10,
+            "flops": 2.5e12,
+            "parameters": 1234,
+            "flops_per_step": 5e11,
+            "step_seconds": 0.3,
+            "peak_memory_bytes": 3e8,
             "stages": [{"name": "training", "share": 1.0, "learning_rate": 0.0015}],
-            "grid": [8, 16, 16], "device_name": "a fake machine", "versions": {"torch": "9.9"},
+            "grid": [8, 16, 16],
+            "device_name": "a fake machine",
+            "versions": {"torch": "9.9"},
         }
         result.notes = (f"{method.title} is a fake.",)
         result.curve = [("training", 1.0, 10, 0.5)]
@@ -171,8 +179,12 @@ def run_tiny(folder, trainer: FakeTrainer, patients: int = 40, **options):
 
     request = Request(
         **{
-            "suite": str(path), "scale": "smoke", "out": folder / "runs",
-            "device": "cpu", "threads": 1, **options,
+            "suite": str(path),
+            "scale": "smoke",
+            "out": folder / "runs",
+            "device": "cpu",
+            "threads": 1,
+            **options,
         }
     )
     display = Lines()

@@ -22,7 +22,11 @@ def in_new_process(code: str, *arguments: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        capture_output=True, text=True, env=environment, timeout=120, check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
     )
 
 
@@ -104,11 +108,30 @@ def test_an_interruption_says_how_to_go_on(fake_cli, suite_file, tmp_path, capsy
 
 def test_options_reach_the_run(fake_cli, suite_file, tmp_path, capsys):
     out = tmp_path / "runs"
-    status = main([
-        "run", "--suite", str(suite_file), *SMOKE, "--out", str(out), "--methods", "dmtrl,unet3d",
-        "--methods", "all-lad", "--seeds", "2", "--seed", "3", "--budget", "7 steps",
-        "--set", "learning_rate=1e-3", "--set", "test=5",
-    ])
+    status = main(
+        [
+            "run",
+            "--suite",
+            str(suite_file),
+            *SMOKE,
+            "--out",
+            str(out),
+            "--methods",
+            "dmtrl,unet3d",
+            "--methods",
+            "all-lad",
+            "--seeds",
+            "2",
+            "--seed",
+            "3",
+            "--budget",
+            "7 steps",
+            "--set",
+            "learning_rate=1e-3",
+            "--set",
+            "test=5",
+        ]
+    )
     assert status == 0
     assert fake_cli.calls == [(m, s) for m in ("dmtrl", "unet3d", "all-lad") for s in (3, 4)]
     plan = json.loads(next(out.glob("tiny/*/plan.json")).read_text(encoding="utf-8"))

@@ -137,8 +137,11 @@ def test_indices_net_feeds_the_decoder_to_both_tasks(batch):
         model.zero_grad()
         model.losses(model(batch.image), batch)[term].backward()
         for part in (model.encoder, model.decoder):
-            assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters()
-                       if p.dim() > 1)
+            assert all(
+                p.grad is not None and p.grad.abs().sum() > 0
+                for p in part.parameters()
+                if p.dim() > 1
+            )
 
 
 def test_indices_net_can_be_trained_in_its_published_space(batch):

@@ -188,9 +188,7 @@ def test_two_files_of_one_scan_are_at_fault_alone(trained, tmp_path, predict, ca
     folder.mkdir()
     for name in ("p00", "p01"):
         shutil.copy(trained.data / f"images/{name}.nii.gz", folder)
-    sitk.WriteImage(
-        sitk.ReadImage(str(folder / "p00.nii.gz")), str(folder / "p00.mha")
-    )
+    sitk.WriteImage(sitk.ReadImage(str(folder / "p00.nii.gz")), str(folder / "p00.mha"))
     status, out = predict("--data", folder, "--method", "unet3d")
     assert status == 1
     assert "same id as" in capsys.readouterr().out

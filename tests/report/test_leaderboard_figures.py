@@ -67,9 +67,14 @@ def test_rows_follow_the_suite_and_sources_the_method(board):
 def test_seeds_are_averaged_and_their_spread_is_told(board, outcome):
     figure = row_of(board, "unet3d").lines[0].figures[WHOLE]
     single = [
-        board_of(replace(outcome, plan={**outcome.plan, "seeds": [seed]}, cells=tuple(
-            cell for cell in outcome.cells if cell.seed == seed
-        ))) for seed in (0, 1)
+        board_of(
+            replace(
+                outcome,
+                plan={**outcome.plan, "seeds": [seed]},
+                cells=tuple(cell for cell in outcome.cells if cell.seed == seed),
+            )
+        )
+        for seed in (0, 1)
     ]
     values = [row_of(board, "unet3d").lines[0].figures[WHOLE].value for board in single]
     assert figure.value == pytest.approx(np.mean(values))
@@ -215,9 +220,16 @@ def test_no_figure_is_cut_off_on_any_terminal(board, width):
 def test_what_a_reader_must_know_stands_under_the_table(board):
     text = printed(board)
     for words in (
-        "20 training and 12 test scans", "5 steps for each method", "seeds", "a fake machine",
-        "torch 9.9", "These patients do not exist.", "1 of MMWFAnet",
-        "its figures rank nothing", "x0.5", "1,234",
+        "20 training and 12 test scans",
+        "5 steps for each method",
+        "seeds",
+        "a fake machine",
+        "torch 9.9",
+        "These patients do not exist.",
+        "1 of MMWFAnet",
+        "its figures rank nothing",
+        "x0.5",
+        "1,234",
     ):
         assert words in text
 
@@ -225,7 +237,10 @@ def test_what_a_reader_must_know_stands_under_the_table(board):
 def test_files_are_written_into_the_runs_folder(board, outcome):
     written = write_files(board, outcome.plan, outcome.cells, outcome.folder)
     assert [path.name for path in written] == [
-        "leaderboard.md", "leaderboard.csv", "leaderboard.json", "per_scan.csv",
+        "leaderboard.md",
+        "leaderboard.csv",
+        "leaderboard.json",
+        "per_scan.csv",
     ]
     assert all(path.stat().st_size > 500 for path in written)
 
@@ -233,9 +248,15 @@ def test_files_are_written_into_the_runs_folder(board, outcome):
 @pytest.mark.parametrize(
     ("value", "metric", "text"),
     [
-        (0.9234, "F1", ".923"), (1.0, "F1", "1.000"), (-0.0123, "ICC_AS", "-.012"),
-        (0.0, "F1", ".000"), (-0.0001, "F1", ".000"), (0.99996, "F1", "1.000"),
-        (12.345, "MAE_AS", "12.3"), (0.5, "MAE_AS", "0.5"), (float("nan"), "F1", "–"),
+        (0.9234, "F1", ".923"),
+        (1.0, "F1", "1.000"),
+        (-0.0123, "ICC_AS", "-.012"),
+        (0.0, "F1", ".000"),
+        (-0.0001, "F1", ".000"),
+        (0.99996, "F1", "1.000"),
+        (12.345, "MAE_AS", "12.3"),
+        (0.5, "MAE_AS", "0.5"),
+        (float("nan"), "F1", "–"),
         (None, "F1", "–"),
     ],
 )

@@ -70,15 +70,17 @@ def board(make_run, trainer):
 def test_differences_to_the_base_are_those_of_the_figures(board):
     rows = {row.name: row for row in board.rows}
     assert {(a.title, a.source) for a in board.ablations} == {
-        ("MVL", "mask"), ("MVL", "head"), ("AVL", "mask"), ("AVL", "head"),
-        ("S-model", "mask"), ("Q-model", "head"),
+        ("MVL", "mask"),
+        ("MVL", "head"),
+        ("AVL", "mask"),
+        ("AVL", "head"),
+        ("S-model", "mask"),
+        ("Q-model", "head"),
     }
     for ablation in board.ablations:
         own = next(row for row in rows.values() if row.title == ablation.title)
         (line,) = [line for line in own.lines if line.source == ablation.source]
-        (base,) = [
-            line for line in rows["mmwfanet"].lines if line.source == ablation.source
-        ]
+        (base,) = [line for line in rows["mmwfanet"].lines if line.source == ablation.source]
         for column, gap in ablation.differences.items():
             expected = line.figures[column].value - base.figures[column].value
             assert gap.value == pytest.approx(expected)

@@ -33,7 +33,9 @@ def test_an_ablation_is_a_base_a_change_and_an_expectation():
 def test_a_grid_is_one_line_and_reads_1e_4_as_a_number():
     _, *made = methods("  - {base: mmwfanet, grid: {lambda_inter: [0, 1e-4, 1e-3]}}\n")
     assert [method.options for method in made] == [
-        {"lambda_inter": 0}, {"lambda_inter": 1e-4}, {"lambda_inter": 1e-3}
+        {"lambda_inter": 0},
+        {"lambda_inter": 1e-4},
+        {"lambda_inter": 1e-3},
     ]
     assert len({method.name for method in made}) == 3
 
