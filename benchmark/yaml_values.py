@@ -8,7 +8,7 @@ import yaml
 
 from benchmark.errors import UserError
 
-LARGEST_TEXT = 256 << 10
+LARGEST_TEXT = 128 << 10
 """Characters of a YAML text; lists of some ten thousand ids."""
 
 MOST_VALUES = 100_000

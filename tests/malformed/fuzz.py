@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 LONGEST, MOST = 10.0, 1 << 30
-BATCH = 200
+BATCH = 50
 
 
 def main() -> int:

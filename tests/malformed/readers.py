@@ -66,6 +66,8 @@ def one_line(read: Callable[[Path], object], path: Path) -> None:
 
 def make_readers(folder: Path) -> dict[str, Reader]:
     """All readers by name; what stays the same lies in the folder."""
+    import safetensors.torch  # noqa: F401  (before memory is limited: torch is large)
+
     from benchmark.challenge.checker import check_submission
     from benchmark.cohorts.coca_xml import read_outlines
     from benchmark.cohorts.dicom import DicomCohort
