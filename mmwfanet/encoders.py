@@ -6,7 +6,6 @@ Both take 2D slices and give features of their input's size; neither holds a 3D 
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

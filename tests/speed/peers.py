@@ -6,8 +6,8 @@ import importlib.util
 
 import torch
 from ratio import Line, least
-from training_steps import batch, main_stage, network, step_of, tier
 from torch import nn
+from training_steps import batch, main_stage, network, step_of, tier
 
 from benchmark.contract import Stage, candidate_cross_entropy
 
