@@ -1,5 +1,8 @@
 """``benchmark report`` on the command line."""
 
+import subprocess
+import sys
+
 import pytest
 
 from benchmark.cli import main
@@ -49,3 +52,19 @@ def test_scans_of_another_cohort_are_asked_for(copied, capsys):
     assert "the scans of cohort fake were not given (--data PATH)" in text
     assert main(["report", str(run.folder), "--no-scans"]) == 0
     assert "left out with --no-scans" in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
+WITHOUT_TORCH = """
+import sys
+from benchmark.cli import main
+assert main(["show", sys.argv[1]]) == 0 and main(["report", sys.argv[1]]) == 0
+assert "torch" not in sys.modules, "torch was imported"
+"""
+
+
+def test_a_finished_run_is_shown_and_reported_without_torch(copied):
+    folder = str(copied().folder)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, folder], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -51,9 +51,7 @@ def ours() -> np.ndarray:
     components, _ = label_candidates(voxels)
     candidates = list_candidates(voxels, labels, SPACING, components, GRID)
     classes = inference.vote(share, candidates)
-    return scores_of_voxels(
-        candidates, classes[candidates.component], voxels.shape, SPACING
-    )
+    return scores_of_voxels(candidates, classes[candidates.component], voxels.shape, SPACING)
 
 
 def plain() -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Bootstraps of ICC, PCC, kappa and F1 as products of arrays, beside loops over libraries."""
+"""Bootstraps of ICC, PCC, kappa and F1 as products of arrays, beside loops over other packages."""
 
 from __future__ import annotations
 

@@ -71,9 +71,7 @@ def step_of(stage: Stage, settings: Settings, data: Batch) -> Callable[..., Tens
         with mixed:
             loss = sum(stage.losses(data).values())
         loss.backward()
-        nn.utils.clip_grad_norm_(
-            [p for p in stage.parameters if p.grad is not None], GRADIENT_NORM
-        )
+        nn.utils.clip_grad_norm_([p for p in stage.parameters if p.grad is not None], GRADIENT_NORM)
         optimiser.step()
         return loss.detach()
 
@@ -232,4 +230,3 @@ def layers(name: str, rounds: int = 4) -> list[str]:
             f" {shape} to {module.out_channels}, kernel {kernel}"
         )
     return lines
-
