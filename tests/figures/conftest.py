@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from benchmark.manifest import write_manifest
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.plan import FORMAT
 from benchmark.runs.store import KeptCell
@@ -118,6 +119,7 @@ def store_cell(root, cell):
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"format": FORMAT, **values}))
     np.savez(folder / "predictions.npz", **{k: v for k, v in arrays.items() if v is not None})
+    write_manifest(folder)
 
 
 @pytest.fixture

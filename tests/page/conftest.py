@@ -9,6 +9,7 @@ import pytest
 from benchmark.calcium import label_candidates, score_scan
 from benchmark.cohorts.base import Cohort, Scan
 from benchmark.errors import UserError
+from benchmark.manifest import write_manifest
 from benchmark.page.content import make_content
 from benchmark.runs.finished import find_run
 from benchmark.runs.plan import FORMAT
@@ -44,6 +45,7 @@ def copied(tiny_outcome, tmp_path):
             path.write_text(json.dumps(cells[key]), encoding="utf-8")
             if cells[key]["state"] == "failed":  # a failure keeps no predictions
                 path.with_name("predictions.npz").unlink()
+            write_manifest(path.parent)
         return find_run(str(folder), root)
 
     return copy
@@ -160,6 +162,7 @@ def small_run(tmp_path):
             values = json.loads(path.read_text("utf-8"))
             values["key"]["settings"] = plan["settings"]
             path.write_text(json.dumps(values), "utf-8")
+            write_manifest(path.parent)
         folder = root / "tiny" / "run"
         folder.mkdir(parents=True)
         (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from benchmark.calcium import label_candidates
 from benchmark.cli import main
 from benchmark.cohorts.volumes import read_scan
+from benchmark.manifest import write_manifest
 from benchmark.prediction import load_predictor
 from benchmark.prediction.predictor import Predictor
 from benchmark.prediction.table import COLUMNS
@@ -232,6 +233,7 @@ def test_no_code_is_taken_from_a_run(trained, images, predict, tmp_path, capsys)
         values = json.loads(path.read_text())
         values["key"]["target"] = f"{trap}:Net"
         path.write_text(json.dumps(values))
+        write_manifest(path.parent)
     status, _ = predict(
         "--data", images, "--method", "unet3d", run=runs / "small" / trained.run.name
     )
@@ -280,6 +282,7 @@ def test_weights_that_do_not_fit_are_refused(trained, images, predict, tmp_path,
     weights = load_file(str(path))
     weights.pop(next(name for name in weights if name.endswith(".weight")))
     save_file(weights, str(path))
+    write_manifest(path.parent)
     capsys.readouterr()
     status, _ = predict(
         "--data", images, "--method", "unet3d", run=runs / "small" / trained.run.name
