@@ -94,8 +94,18 @@ def add_submission(
         If it has a fault, was scored before, bears a name that is on the board, or its team has
         used up its limit: nothing is added then.
     """
-    board = read_public(public)
-    read_hidden(hidden, board)
+    from filelock import FileLock
+
+    known = read_public(public)
+    read_hidden(hidden, known)
+    # one at a time: names and limits are looked at before the scoring, and kept after it
+    with FileLock(hidden / "entries.lock"):
+        return _add(folder, public, hidden, known, display, now)
+
+
+def _add(
+    folder: Path, public: Path, hidden: Path, board: Public, display: Display, now: float | None
+) -> Board:
     entries = read_entries(hidden)
     sent = read_submission(folder)
     now = time.time() if now is None else now
