@@ -42,7 +42,8 @@ from benchmark.report.files import as_csv, as_json, as_markdown
 from benchmark.report.leaderboard import RANKED
 from benchmark.report.measure import difference, figures_of, marks, measure
 from benchmark.runs.display import Display
-from benchmark.runs.store import KeptCell, write_text
+from benchmark.runs.store import KeptCell
+from benchmark.whole import write_text
 
 DAY = 86400.0
 _ARRAYS = ("reference", "worst_fp", "mask", "head", "tp", "fp", "fn")
