@@ -149,7 +149,7 @@ def run_cell(
     if start is not None:
         _load(model, start)
     if weights is None:
-        data = TrainingSet.of(prepared.train)
+        data = TrainingSet.of(prepared.train).on(where)
         trainer = Trainer(model, data, settings, seed, where, threads, on_progress, resume)
     else:
         _load(model, weights)
@@ -169,11 +169,13 @@ def run_cell(
         ) from error
     spent = NOTHING_SPENT if trainer is None else _spent(trainer, settings)
     before = (0.0, 0) if trainer is None else (trainer.seconds_before, trainer.peak_before)
+    # of the training itself: what the harness keeps of the scans there is the same for all
+    scans = 0 if trainer is None else trainer.data.device_bytes
     result.ledger = {
         **spent,
         "wall_seconds": round(trained - begin + before[0], 3),
         "evaluation_seconds": round(time.perf_counter() - trained, 3),
-        "peak_memory_bytes": max(memory.bytes(), before[1]),
+        "peak_memory_bytes": max(memory.bytes(), before[1]) - scans,
         "parameters": parameter_count(model),
         "grid": list(prepared.grid.shape),
         **determinism.as_dict(),

@@ -336,13 +336,14 @@ class Trainer:
         begin = time.perf_counter()
         if kept is not None:
             chosen = torch.from_numpy(index)
+            there = chosen.to(self.data.scores.device)
             empty = torch.empty(0)
             batch = Batch(
                 empty,
                 empty,
                 empty,
-                self.data.scores[chosen],
-                self.data.slice_scores[chosen],
+                self.data.scores[there],
+                self.data.slice_scores[there],
                 {name: values[chosen] for name, values in kept.items()},
             )
         else:
