@@ -15,7 +15,6 @@ from benchmark.regression.rule import Rule
 from benchmark.regression.table import make_table
 from benchmark.runs.store import KeptCell
 
-
 CHECKED = 2
 """Seeds that a check trains first; a fall is confirmed by as many more."""
 
