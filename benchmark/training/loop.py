@@ -161,6 +161,7 @@ class Trainer:
             opponent = make_optimiser(self.settings, stage.opponent_parameters, rate)
         if within is None:
             first = self._batch(next(indices), kept)
+            self.model.train()  # features are kept without; cuDNN's LSTM has no backward then
             flops = self._warm_up(stage, first)
             self.model.train()
             before, done = self.spending.as_dict(), 0

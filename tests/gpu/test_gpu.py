@@ -22,7 +22,7 @@ NETWORKS = ("mmwfanet", "unet3d", "fcn3d", "resnet3d")
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("name", ["mmwfanet", "arm-mtl", "unet3d"])
+@pytest.mark.parametrize("name", ["mmwfanet", "arm-mtl", "dmtrl", "unet3d"])
 def test_trains_and_predicts_in_every_number_format(name, precision):
     result = run_cell(
         find(name), prepared(), replace(SETTINGS, precision=precision), seed=0, device="cuda"
