@@ -152,3 +152,9 @@ def test_f1_interval_holds_the_truth_most_times():
         )["F1", "LAD"]
         found_share += low_high.low <= 2 * 0.8 / 1.8 <= low_high.high
     assert 0.87 <= found_share / 200 <= 0.99
+
+
+def test_a_cohort_without_scans_has_no_overlap():
+    found = overlap_estimates(*np.zeros((3, 0, 4)))
+    assert set(found) == {(r, t) for r in RATIOS for t in TARGETS}
+    assert {(e.n, e.note) for e in found.values()} == {(0, "no scans")}
