@@ -269,3 +269,8 @@ def test_tables_that_are_none_are_refused_word_for_word():
         with pytest.raises(ValueError, match=f"^{words}$"):
             icc_of_ratings(table)
     assert icc_of_ratings([[2, 2]] * 3).note == "all values are the same"
+
+
+def test_two_ratings_are_too_few():
+    found = icc_of_ratings([[1, 2], [3, 4]])
+    assert (found.n, found.note) == (2, "fewer than 3 scans")
