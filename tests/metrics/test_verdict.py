@@ -253,3 +253,13 @@ def test_combined_figures_must_be_alike_and_keep_their_notes():
     two = Replicates(np.array([0.4, 0.4]), np.full(20, 0.4), 7, (20, 1), "")
     with pytest.raises(ValueError, match=r"^figures of one method must have the same seeds$"):
         combine([(1, a), (1, two)])
+
+
+@pytest.mark.parametrize("noise", [None, SILENT, SeedNoise(0.01, 4)])
+def test_an_interval_that_ends_at_0_holds_it(noise):
+    same = figure([0.8, 0.9])
+    assert holds_zero([(1, same, noise), (-1, same, noise)])
+    up = Replicates(same.by_seed, np.abs(same.resampled - 0.85), 50, (2000, 1), "")
+    up.resampled[:100] = 0
+    for sign in (1, -1):  # from 0 up, or from below up to 0
+        assert holds_zero([(sign, up, None)])
