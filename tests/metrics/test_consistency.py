@@ -156,3 +156,18 @@ def test_differences_that_are_all_the_same_lie_inside_in_every_resample():
     for figure in inside_figures(reference, seeds, 20).values():
         assert figure.by_seed.tolist() == [1, 1]
         assert (figure.resampled == 1).all()
+
+
+def test_three_scans_are_enough():
+    rng = np.random.default_rng(4)
+    reference = rng.lognormal(3, 1, (3, 3, 4))
+    seeds = reference[None] * rng.normal(1, 0.1, (1, 3, 3, 4))
+    for found in (inside_figures(reference, seeds, 20), agreement_figures(reference, seeds, seeds)):
+        assert all(np.isfinite(figure.value) and not figure.note for figure in found.values())
+
+
+def test_mask_and_head_have_the_same_seeds(cohort):
+    reference, estimate, _ = cohort
+    two = np.stack([estimate, estimate])
+    with pytest.raises(ValueError, match=r"^mask and head must be of the same seeds, got 2 and 1$"):
+        agreement_figures(reference, two, estimate[None], 20)
