@@ -10,7 +10,7 @@ from benchmark.metrics.bootstrap import resample_weights
 from benchmark.metrics.kappa import categories_of
 from benchmark.metrics.overlap import RATIOS, TARGETS
 from benchmark.metrics.replicates import Replicates, replicate
-from benchmark.metrics.summary import as_estimate, summarise
+from benchmark.metrics.summary import as_estimate, seed_spread, summarise
 
 MISSING = "{} missing, given the worst value"
 
@@ -192,3 +192,22 @@ def test_a_summary_has_the_count_and_the_draws_it_was_asked_for(small):
     assert {e.note for e in absent.values()} == {
         "the method gives no labels", "the method gives no scores",
     }  # fmt: skip
+
+
+def test_both_notes_of_resamples_stand_side_by_side():
+    drawn = np.full(40, 0.5)
+    drawn[:10] = np.nan
+    assert as_estimate(Replicates(np.array([0.5]), drawn, 9, (40, 1))).note == (
+        "25.0% of resamples undefined; all resamples agree: the interval has no width"
+    )
+
+
+def test_spread_over_two_seeds_and_of_one():
+    two = Replicates(np.array([0.5, 0.7]), np.full(4, 0.6), 9, (4, 1))
+    one, lost = (
+        Replicates(np.array(values), np.full(4, 0.6), 9, (4, 1))
+        for values in ([0.5], [0.5, np.nan])
+    )
+    found = seed_spread({("F1", "LAD"): two, ("F1", "LCX"): one, ("F1", "RCA"): lost})
+    assert found["F1", "LAD"] == pytest.approx(0.2 / np.sqrt(2))
+    assert np.isnan([found["F1", "LCX"], found["F1", "RCA"]]).all()
