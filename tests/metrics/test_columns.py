@@ -92,6 +92,9 @@ def test_rounding_never_carries_a_figure_beyond_its_bounds():
     rng = np.random.default_rng(21)
     reference = rng.exponential(100, (12, 8))
     weights = rng.multinomial(12, np.full(12, 1 / 12), 500).astype(float)
+    nearly = np.nextafter(reference, np.inf)  # variances and covariance then round apart
+    for counts in (None, weights):
+        assert np.nanmax(weighted_icc(reference, nearly, counts)) <= 1
     for factor in (1.0, 3.7):
         assert np.nanmax(weighted_icc(reference, reference, weights)) <= 1
         assert np.nanmax(weighted_pearson(reference, factor * reference, weights)) <= 1
