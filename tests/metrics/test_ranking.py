@@ -183,6 +183,8 @@ def test_why_there_is_no_tau_word_for_word():
     assert np.isnan([alone.rank, alone.low, alone.high, alone.first]).all()
     assert (alone.by_seed.shape, alone.tau.shape) == ((0, 2), (0, 0))
     assert np.isnan(alone.mean_tau)
+    assert [one.value for one in alone.figures[:1]] == [pytest.approx(0.15)]
+    assert alone.figures[1].note == "lost"
     # the seeds of a method without a rank do not count
     with_lost = rank_methods([figure([0.1, 0.2]), figure([0.2, 0.3]), figure(np.nan, note="lost")])
     assert with_lost.mean_tau == 1

@@ -279,3 +279,13 @@ def test_a_reference_a_rounding_above_its_candidates_is_taken():
     assert (fn == 1000.0001).all()
     worst_overlap(np.full((1, 4), 1e-10), [0.0])
     fn[:] = 7
+
+
+def test_whole_volumes_take_a_worst_value_that_is_not_whole():
+    tp = np.array([[3.0] * 4, [np.nan] * 4])
+    whole = np.array([[1, 1, 1, 1], [0, 0, 0, 0]])
+    reference = np.array([[4.0] * 4, [2.5] * 4])
+    _, fp, fn, _ = fill_missing_overlap(tp, whole, whole, reference, [9.0, 9.75])
+    assert fp.tolist() == [[1] * 4, [7.25] * 4]
+    assert fn.tolist() == [[1] * 4, [2.5] * 4]
+    assert whole[1, 0] == 0  # the caller's array is left alone
