@@ -263,3 +263,11 @@ def test_an_interval_that_ends_at_0_holds_it(noise):
     up.resampled[:100] = 0
     for sign in (1, -1):  # from 0 up, or from below up to 0
         assert holds_zero([(sign, up, None)])
+
+
+def test_count_and_patients_interval_do_not_depend_on_the_noise():
+    a, b = figure([0.9, 0.91], seed=1), figure([0.88, 0.89], seed=2)
+    found = [difference(a, b, noise) for noise in (None, SILENT, SeedNoise(0.02, 4))]
+    assert [one.n for one in found] == [50] * 3
+    assert len({(one.patients_low, one.patients_high) for one in found}) == 1
+    assert contrast([(1, a, None)]).n == 50
