@@ -14,6 +14,9 @@ from pathlib import Path
 
 MANIFEST = "manifest.json"
 
+_NO_MANIFEST = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading JSON of another shape raises, endless nesting and numbers included."""
+
 
 def write_manifest(folder: Path) -> None:
     """Write the manifest of the files that are in the folder now, and put all of it on the disk.
@@ -52,7 +55,7 @@ def fault(folder: Path, read: Iterable[str] = ()) -> str:
         expected = {str(name): (int(f["bytes"]), str(f["sha256"])) for name, f in files.items()}
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _NO_MANIFEST as error:
         return f"{MANIFEST} is no manifest ({type(error).__name__})"
     read = set(read)
     for name in sorted(read - set(expected)):

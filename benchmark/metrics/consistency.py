@@ -55,8 +55,15 @@ def agreement_figures(
     -------
     dict
         Keys ("agreement_AS", "LAD") and so on.
+
+    Raises
+    ------
+    ValueError
+        For unlike shapes or numbers of seeds.
     """
     truth, m, h = _flat(reference, mask, head)
+    if len(m) != len(h):  # a head of one seed would be spread over all masks
+        raise ValueError(f"mask and head must be of the same seeds, got {len(m)} and {len(h)}")
     n, drawn = len(truth), (resamples, seed)
     weights = resample_weights(n, resamples, seed)
     gaps = ~(np.isfinite(m) & np.isfinite(h))  # (s, n, 12)

@@ -7,6 +7,7 @@ the same scoring (`benchmark.training.prepare.example`, `benchmark.training.pred
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +29,13 @@ from benchmark.training.settings import Settings
 if TYPE_CHECKING:
     from torch import nn
 
-_NEEDED = ("method", "target", "options", "settings", "source", "harness")
+_NEEDED = {
+    "method": str, "target": str, "options": dict, "settings": dict, "source": str, "harness": str,
+}  # fmt: skip
 """Of a cell's key, to build its network again."""
+
+MOST_CELLS = 1 << 28
+"""Of a training grid: 1 GB for one channel of one scan. More is a damaged file."""
 
 MAIN = "mmwfanet"
 """Whose network is taken when nobody says which."""
@@ -135,7 +141,8 @@ def load_predictor(
     Raises
     ------
     UserError
-        If there is no such run or network, or its weights do not fit the class of that name.
+        If there is no such run or network, its recipe cannot be read, or its weights do not fit
+        the class of that name.
 
     Notes
     -----
@@ -152,10 +159,8 @@ def load_predictor(
             f"{store.cells / cell.folder}: kept by a version of this program that did not yet note "
             f"its {(missing or ['grid'])[0]}; run the suite again"
         )
+    settings, grid = _recipe(store.cells / cell.folder, cell)
     kind = code_of(cell, method)
-    settings = Settings(**cell.key["settings"])
-    cell_mm = tuple(float(size) for size in settings.cell_mm)
-    grid = TrainingGrid(cell_mm, tuple(int(cells) for cells in cell.ledger["grid"]))
     model = _build(cell, kind, grid, settings, store.weights(cell.folder))
 
     import torch
@@ -268,6 +273,31 @@ def code_of(cell: KeptCell, asked: str | None) -> Method:
             f"{cell.folder}: its {family} was {cell.key['target']}, which is {kind.target} here"
         )
     return kind
+
+
+def _recipe(folder: Path, cell: KeptCell) -> tuple[Settings, TrainingGrid]:
+    """The settings and the training grid of a cell, from what was kept.
+
+    Raises
+    ------
+    UserError
+        If they are no settings or no grid, as in a file that somebody changed.
+    """
+    try:
+        for name, kind in _NEEDED.items():
+            if not isinstance(cell.key[name], kind):
+                raise TypeError(f"{name} is {type(cell.key[name]).__name__}, not {kind.__name__}")
+        settings = Settings(**cell.key["settings"])
+        cell_mm = tuple(float(size) for size in settings.cell_mm)
+        shape = tuple(int(cells) for cells in cell.ledger["grid"])
+        if len(cell_mm) != 3 or len(shape) != 3 or min(shape) < 1 or math.prod(shape) > MOST_CELLS:
+            raise ValueError(f"a grid of {shape} cells of {cell_mm} mm")
+        return settings, TrainingGrid(cell_mm, shape)
+    except (UserError, ValueError, TypeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"{folder}: its recipe cannot be read ({reason}); run the suite again"
+        ) from None
 
 
 def _build(cell: KeptCell, kind: Method, grid: TrainingGrid, settings: Settings, weights: dict):

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ import numpy as np
 from benchmark.errors import UserError
 from benchmark.manifest import MANIFEST, fault, to_disk, write_manifest
 from benchmark.methods import Method
+from benchmark.runs.kept_files import SCORES, UNREADABLE, VOLUMES, read_arrays, read_values
 from benchmark.runs.plan import FORMAT, CellPlan
 
 __all__ = ["CHECKPOINT", "KeptCell", "Store", "named", "read_weights"]
@@ -32,8 +32,6 @@ PREDICTIONS = "predictions.npz"
 RUN = "run.json"
 WITHOUT_MANIFEST = 1
 """The format whose folders have no manifest: they can be shown, and are not used by a new run."""
-
-_ARRAYS = ("reference", "mask", "head", "tp", "fp", "fn", "worst_fp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +137,8 @@ class Store:
             wrong = self._fault(path, (RUN, PREDICTIONS))
             if wrong:
                 raise ValueError(wrong)
-            values = json.loads((path / RUN).read_text(encoding="utf-8"))
-            arrays = _read_arrays(path / PREDICTIONS)
+            values = read_values(path / RUN)
+            arrays = read_arrays(path / PREDICTIONS)
             if values["format"] not in (WITHOUT_MANIFEST, FORMAT):
                 raise UserError(
                     f"{path}: written by another version of this program (format "
@@ -150,7 +148,7 @@ class Store:
             for name in ("outputs", "notes", "data_notes", "curve"):
                 values[name] = tuple(values[name])
             return KeptCell(folder=folder, **values, **arrays)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise UserError(
                 f"{path}: damaged ({type(error).__name__}: {error}); the suite's `benchmark run` "
                 "trains it again"
@@ -180,9 +178,9 @@ class Store:
         if wrong:
             return Standing("damaged", wrong)
         try:
-            values = json.loads((path / RUN).read_text(encoding="utf-8"))
-            return Standing(str(values["state"]), str(values["reason"]), values["key"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            values = read_values(path / RUN)
+            return Standing(values["state"], values["reason"], values["key"])
+        except UNREADABLE as error:
             return Standing("damaged", f"{RUN}: {type(error).__name__}: {error}")
 
     def weights(self, folder: str) -> dict:
@@ -322,7 +320,7 @@ class Store:
 
 def write_arrays(draft: Path, result) -> None:
     """Write what is large of a result (see `benchmark.training.cell.CellResult`) into a draft."""
-    arrays = {name: getattr(result, name, None) for name in _ARRAYS}
+    arrays = {name: getattr(result, name, None) for name in (*SCORES, *VOLUMES)}
     arrays = {k: np.asarray(v, np.float64) for k, v in arrays.items() if v is not None}
     arrays["ids"] = np.asarray(list(result.ids), dtype=np.str_)
     components = getattr(result, "components", None)
@@ -383,7 +381,7 @@ def _format(path: Path) -> object:
     """The format that a run.json says it has; None if it says nothing."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))["format"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
 
 
@@ -398,15 +396,6 @@ def _json_value(value):
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-def _read_arrays(path: Path) -> dict:
-    if not path.is_file():
-        return {}
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in _ARRAYS if name in file}
-        arrays["ids"] = tuple(str(id) for id in file["ids"])
-    return arrays
 
 
 def _save_weights(state: dict | None, path: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.calcium import Conventions, lesion_table
+from benchmark.calcium import Conventions, label_candidates, lesion_table
 
 SPACING = (3.0, 0.5, 0.5)
 
@@ -70,3 +70,13 @@ def test_another_threshold_finds_other_components():
     (row,) = lesion_table(*scan(calcium), SPACING, Conventions(threshold=100))
     assert row.volume == pytest.approx(3 * 0.75)
     assert row.labelled_share == 1
+
+
+def test_rows_name_the_component_that_they_are():
+    # An unlabelled candidate comes first: numbers are those of all candidates, not of the rows.
+    places = {(0, 2, 2): (900, 0), (2, 4, 4): (200, 1), (4, 8, 8): (300, 2)}
+    voxels, labels = scan(places)
+    components, _ = label_candidates(voxels)
+    rows = lesion_table(voxels, labels, SPACING)
+    assert [row.component for row in rows] == [components[2, 4, 4], components[4, 8, 8]]
+    assert all(type(row.component) is int for row in rows)

@@ -24,6 +24,14 @@ def test_nothing_scores_zero():
     assert np.array_equal(score_scan(*scan({}), SPACING), np.zeros((3, 4)))
 
 
+@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4), (2, 3, 0), (0, 0, 0)])
+@pytest.mark.parametrize("whole", ["sum", "union"])
+def test_a_scan_without_voxels_scores_zero(shape, whole):
+    # as a crop may be that lies outside the scan
+    scores = score_scan(*scan({}, shape), SPACING, Conventions(whole=whole))
+    assert np.array_equal(scores, np.zeros((3, 4)))
+
+
 def test_single_voxel():
     # 1 pixel of 250 HU: area 0.25 mm2, weight 2 -> Agatston 0.5. Volume 3 * 0.25 = 0.75 mm3.
     # Mass 0.00078 * 250 * 0.75 = 0.14625 mg. It is the LCX's and, with it, the whole heart's.

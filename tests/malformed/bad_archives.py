@@ -18,6 +18,8 @@ from bad_volumes import rel
 from cases import REFUSED, Case, cuts, place_of
 from written import arrays, save
 
+from benchmark.manifest import write_manifest
+
 
 def submissions(root: Path) -> Iterator[Case]:
     voxels, labels = arrays()
@@ -171,18 +173,42 @@ def runs(root: Path) -> Iterator[Case]:
     first = plan["cells"][0]["folder"]
     json_file = (made.parents[1] / "cells" / first / "run.json").read_bytes()
     arrays_file = (made.parents[1] / "cells" / first / "predictions.npz").read_bytes()
+    values = json.loads(json_file)
     bad_json = {
         "cut": json_file[:-40], "empty": b"", "binary": bytes(range(256)), "a list": b"[]",
         "no state": json_file.replace(b'"state"', b'"stat"'), "a number": b"5",
+        "nested deeply": b"[" * 100_000,
+        "notes a number": json.dumps({**values, "notes": 5}).encode(),
+        "key a word": json.dumps({**values, "key": "x"}).encode(),
+        "ledger none": json.dumps({**values, "ledger": None}).encode(),
+        "title a list": json.dumps({**values, "title": []}).encode(),
     }  # fmt: skip
-    for name, data in bad_json.items():
-        place, folder = copy(f"cell {name}")
-        (folder.parents[1] / "cells" / first / "run.json").write_bytes(data)
+    bad_arrays = dict(cuts(arrays_file)) | {
+        "objects": packed(ids=np.array([{}, []], object), reference=np.array([{}], object)),
+        "without ids": packed(reference=np.ones((12, 3, 4))),
+        "of fewer scans": packed(ids=np.array(["a", "b"]), reference=np.ones((1, 3, 4))),
+        "of words": packed(ids=np.array(["a"]), reference=np.full((1, 3, 4), "x")),
+    }
+    spoiled = [(f"cell {name}", "run.json", data) for name, data in bad_json.items()]
+    spoiled += [(f"arrays {name}", "predictions.npz", data) for name, data in bad_arrays.items()]
+    for name, file, data in spoiled:
+        place, folder = copy(name)
+        cell = folder.parents[1] / "cells" / first
+        (cell / file).write_bytes(data)
         yield Case(rel(root, place), ("show", rel(root, folder)))
-    objects = io.BytesIO()
-    np.savez(objects, ids=np.array([{}, []], object), reference=np.array([{}], object))
-    bad_arrays = dict(cuts(arrays_file)) | {"objects": objects.getvalue()}
-    for name, data in bad_arrays.items():
-        place, folder = copy(f"arrays {name}")
-        (folder.parents[1] / "cells" / first / "predictions.npz").write_bytes(data)
+        # whoever changed the file may have changed its manifest as well
+        place, folder = copy(f"{name} with its manifest")
+        cell = folder.parents[1] / "cells" / first
+        (cell / file).write_bytes(data)
+        write_manifest(cell)
         yield Case(rel(root, place), ("show", rel(root, folder)))
+    place, folder = copy("manifest nested deeply")
+    (folder.parents[1] / "cells" / first / "manifest.json").write_text("[" * 100_000)
+    yield Case(rel(root, place), ("show", rel(root, folder)))
+
+
+def packed(**arrays: np.ndarray) -> bytes:
+    """Content of an archive of arrays."""
+    out = io.BytesIO()
+    np.savez(out, **arrays)
+    return out.getvalue()

@@ -1,3 +1,4 @@
+import re
 import warnings
 
 import numpy as np
@@ -190,3 +191,86 @@ def test_f_interval_holds_the_truth_for_normal_scores():
         found = icc(scan + rng.normal(0, 1, 30), scan + rng.normal(0, 1, 30))
         held += found.low <= true <= found.high
     assert 0.92 <= held / 400 <= 0.985
+
+
+def test_icc_with_one_degree_of_freedom():
+    # By hand: mean squares 2/3 of scans, 3/2 of raters, 0 of error; k MSC = 3. One degree of
+    # freedom, and F tables give F(0.975; 2, 1) = 799.5 and F(0.975; 1, 2) = 38.506.
+    found = icc_of_ratings([[0, 1], [0, 1], [1, 2]])
+    assert found.value == pytest.approx(0.4)
+    assert found.low == pytest.approx(2 / (3 * 799.5 + 2), rel=1e-4)
+    assert found.high == pytest.approx(2 * 38.506 / (3 + 2 * 38.506), rel=1e-4)
+    assert (found.n, found.note) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("ratings", "value"), [([[0, 1], [0, 1], [0, 1]], 0), ([[0, 1], [1, 0], [1, 0]], -2)]
+)
+def test_icc_without_degrees_of_freedom_has_no_interval_and_says_so(ratings, value):
+    # -n / (n - 2) = -3 is the smallest possible; here the denominator of the degrees is next to 0
+    found = icc_of_ratings(ratings)
+    assert found.value == pytest.approx(value)
+    assert np.isnan([found.low, found.high]).all()
+    assert found.note == "no interval: no degrees of freedom"
+
+
+def test_confidence_reaches_every_interval():
+    rng = np.random.default_rng(12)
+    reference, estimate = skewed_pair(rng, 25)
+    for other in (estimate, np.full(25, 7.0)):
+        wide, narrow = icc(reference, other), icc(reference, other, confidence=0.5)
+        known = icc_of_ratings(np.stack([reference, other], axis=1), 0.5)
+        assert (narrow.low, narrow.high) == (known.low, known.high)
+        assert wide.low < narrow.low < narrow.high < wide.high
+    known = stats.pearsonr(reference, estimate).confidence_interval(0.5)
+    found = pearson(reference, estimate, confidence=0.5)
+    np.testing.assert_allclose([found.low, found.high], [known.low, known.high], rtol=1e-9)
+
+
+def test_correlation_of_three_scans_may_be_anything():
+    found = pearson([1, 2, 3], [1, 3, 2])
+    assert (found.value, found.low, found.high, found.n) == (pytest.approx(0.5), -1.0, 1.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("figure", "reference", "estimate", "n", "note"),
+    [
+        (icc, PERFECT, PERFECT, 4, "perfect agreement: the interval has no width"),
+        (icc, PERFECT, ZEROS, 4, "every estimated value is the same: taken as 0"),
+        (icc, ZEROS, PERFECT, 4, "every reference value is the same"),
+        (icc, PERFECT[:2], PERFECT[:2], 2, "fewer than 3 scans"),
+        (pearson, PERFECT, 2 * PERFECT, 4, "perfect line: the interval has no width"),
+        (pearson, PERFECT, ZEROS, 4, "every estimated value is the same: taken as 0"),
+        (pearson, ZEROS, PERFECT, 4, "every reference value is the same"),
+        (pearson, PERFECT[:2], PERFECT[:2], 2, "fewer than 3 scans"),
+        (pearson, PERFECT, PERFECT**2, 4, ""),
+        (mae, PERFECT, ZEROS, 4, ""),
+        (mae, PERFECT[:2], ZEROS[:2], 2, "no interval: fewer than 3 scans"),
+        (mae, PERFECT[:0], ZEROS[:0], 0, "no scans"),
+    ],
+)
+def test_notes_word_for_word(figure, reference, estimate, n, note):
+    found = figure(reference, estimate)
+    assert (found.n, found.note) == (n, note)
+
+
+def test_tables_that_are_none_are_refused_word_for_word():
+    words = re.escape("reference and estimate must share a shape (n,) or (n, k), got (4,) and (3,)")
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        mae(PERFECT, PERFECT[:3])
+    with pytest.raises(ValueError, match="share a shape"):
+        mae(np.ones((2, 2, 2)), np.ones((2, 2, 2)))
+    words = "NaN or infinite scores: give the estimate to fill_missing first"
+    for r, e in ((PERFECT, [0, 5, 9, np.inf]), ([0, 5, np.nan, 1], PERFECT)):
+        with pytest.raises(ValueError, match=f"^{words}$"):
+            pearson(r, e)
+    words = "ratings must be a finite table of n scans by 2 or more raters"
+    for table in ([1, 2, 3], [[1], [2], [3]], [[1, 2], [3, np.nan], [1, 1]]):
+        with pytest.raises(ValueError, match=f"^{words}$"):
+            icc_of_ratings(table)
+    assert icc_of_ratings([[2, 2]] * 3).note == "all values are the same"
+
+
+def test_two_ratings_are_too_few():
+    found = icc_of_ratings([[1, 2], [3, 4]])
+    assert (found.n, found.note) == (2, "fewer than 3 scans")

@@ -1,4 +1,5 @@
 import math
+import re
 import warnings
 
 import numpy as np
@@ -165,3 +166,62 @@ def test_shares_inside_are_those_of_comparing_every_scan_in_every_resample(sprea
         assert upper[b] - lower[b] == pytest.approx(2 * half, rel=1e-9)
         inside = (drawn >= lower[b]) & (drawn <= upper[b])
         assert share[b] == pytest.approx(inside.mean(), abs=1e-12)
+
+
+def estimates_of(found):
+    return found.bias, found.lower, found.upper, found.inside
+
+
+def test_notes_counts_and_refusals_word_for_word():
+    few = bland_altman([1, 2], [1, 3])
+    assert {(e.n, e.note) for e in estimates_of(few)} == {(2, "fewer than 3 scans")}
+    assert few.mean.tolist() == [1, 2.5]
+    assert few.difference.tolist() == [0, 1]
+    same = bland_altman([1, 2, 3], [3, 4, 5])
+    width = "every difference is the same: the limits have no width"
+    assert {(e.n, e.note) for e in estimates_of(same)} == {(3, width)}
+    assert [(e.value, e.low, e.high) for e in estimates_of(same)] == [(2, 2, 2)] * 3 + [(1, 1, 1)]
+    assert same.mean.tolist() == [2, 3, 4]
+    assert same.difference.tolist() == [2, 2, 2]
+    normal = bland_altman([1, 2, 3], [1, 2, 4], interval="normal")
+    assert [e.note for e in estimates_of(normal)] == ["", "", "", "no interval under normality"]
+    assert np.isnan([normal.inside.low, normal.inside.high]).all()
+    assert {e.n for e in estimates_of(normal)} == {3}
+    for arguments, words in (
+        (([1, 2, 3], [1, 2]), "reference and estimate must be lists (n,), got (3,) and (2,)"),
+        (([[1, 2]], [[1, 2]]), "reference and estimate must be lists (n,), got (1, 2) and (1, 2)"),
+        (([1, 2, np.nan], [1, 2, 3]),
+         "NaN or infinite scores: give the estimate to fill_missing first"),
+        (([1, 2, 3], [1, 2, np.inf]),
+         "NaN or infinite scores: give the estimate to fill_missing first"),
+        (([1, 2, 3], [1, 2, 4], "exact"),
+         "interval must be one of bootstrap, normal, got 'exact'"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+            bland_altman(*arguments)
+
+
+def test_the_bootstrap_is_the_default_and_follows_its_seed():
+    reference, estimate = bland_altman_1986()
+    first = bland_altman(reference, estimate, resamples=60, seed=5)
+    again = bland_altman(reference, estimate, "bootstrap", resamples=60, seed=5)
+    other = bland_altman(reference, estimate, resamples=60, seed=6)
+    assert estimates_of(first) == estimates_of(again)
+    assert first.bias.low != other.bias.low
+    assert first.bias.value == other.bias.value
+    # limits of both kinds have the unit of the scores, the share has none
+    for kind in ("bootstrap", "normal"):
+        once, tenfold = (bland_altman(k * reference, k * estimate, kind) for k in (1, 10))
+        for one, ten in zip(estimates_of(once)[:3], estimates_of(tenfold)[:3], strict=True):
+            assert (ten.value, ten.low, ten.high) == pytest.approx(
+                (10 * one.value, 10 * one.low, 10 * one.high)
+            )
+        assert once.inside.value == tenfold.inside.value
+
+
+def test_a_resample_of_one_scan_alone_has_it_inside():
+    difference = np.array([0.1, 0.7, 0.3])
+    bias, lower, upper, share = bias_and_limits(difference, 3 * np.eye(3))
+    np.testing.assert_allclose(bias, difference)
+    np.testing.assert_allclose(upper, lower, atol=1e-7)
+    assert share.tolist() == [1, 1, 1]

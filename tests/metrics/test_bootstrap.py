@@ -45,3 +45,12 @@ def test_interval_of_a_mean_holds_the_truth_about_95_times_in_100():
         held += low <= 1.0 <= high
     # 0.95 less the known shortness for skewed samples, plus or minus three standard errors
     assert 0.88 <= held / 300 <= 0.98
+
+
+def test_an_interval_as_long_as_half_of_the_resamples_are_defined():
+    assert percentile_interval(np.array([1.0, 1.0, np.nan, np.nan])) == (
+        1.0, 1.0, "50.0% of resamples undefined",
+    )  # fmt: skip
+    low, high, note = percentile_interval(np.array([1.0, np.nan, np.nan, np.nan]))
+    assert np.isnan([low, high]).all()
+    assert note == "75.0% of resamples undefined: no interval"

@@ -86,3 +86,39 @@ def test_a_resample_is_constant_just_where_its_scans_are_alike():
         for b, row in enumerate(weights):
             drawn = np.repeat(columns, row.astype(int), axis=0)
             assert found[b].tolist() == (drawn == drawn[0]).all(axis=0).tolist()
+
+
+def test_rounding_never_carries_a_figure_beyond_its_bounds():
+    rng = np.random.default_rng(21)
+    reference = rng.exponential(100, (12, 8))
+    weights = rng.multinomial(12, np.full(12, 1 / 12), 500).astype(float)
+    nearly = np.nextafter(reference, np.inf)  # variances and covariance then round apart
+    for counts in (None, weights):
+        assert np.nanmax(weighted_icc(reference, nearly, counts)) <= 1
+    for factor in (1.0, 3.7):
+        assert np.nanmax(weighted_icc(reference, reference, weights)) <= 1
+        assert np.nanmax(weighted_pearson(reference, factor * reference, weights)) <= 1
+        assert np.nanmin(weighted_pearson(reference, -factor * reference, weights)) >= -1
+
+
+def test_columns_of_zeros_are_constant_and_no_division_by_zero():
+    zeros, some = np.zeros((4, 1)), np.array([[0.0], [1], [2], [5]])
+    for figure in (weighted_icc, weighted_pearson):
+        assert np.isnan(figure(zeros, zeros)).tolist() == [[True]]
+        assert np.isnan(figure(zeros, some)).tolist() == [[True]]
+        assert figure(some, zeros).tolist() == [[0.0]]
+
+
+def test_an_absurd_estimate_overflows_nowhere():
+    # at 1e300 the square is infinite; the figures do not depend on the unit
+    reference = np.array([[1.0], [2], [4], [8]])
+    estimate = np.array([[1.0], [2], [4], [1e300]])
+    weights = np.array([[1.0, 1, 1, 1], [0, 2, 1, 1]])
+    for counts in (None, weights):
+        for figure in (weighted_icc, weighted_pearson):
+            found = figure(reference, estimate, counts)
+            assert np.isfinite(found).all()
+            small = figure(reference * 1e-300, estimate * 1e-300, counts)
+            np.testing.assert_allclose(found, small, atol=1e-12)
+    # beside 1e300 the reference has no spread that could be squared: no correlation
+    assert weighted_pearson(reference, estimate).tolist() == [[0.0]]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmark.metrics import TASKS, gains, pairwise_gain, replicate, single_gain, task_keys
+from benchmark.metrics.replicates import Replicates
 
 PERFORMANCE = arrays(np.float64, 6, elements=st.floats(0.01, 1))
 
@@ -114,3 +115,72 @@ def test_unlike_resamples_are_refused(cohort):
     other = replicate(reference, estimate, overlap, resamples=50, seed=2)
     with pytest.raises(ValueError, match="same resamples"):
         gains(one, other)
+
+
+def performance(value, drawn, note="", n=9, seed=1):
+    return Replicates(np.array([value]), np.asarray(drawn, float), n, (len(drawn), seed), note)
+
+
+def test_gains_by_hand_and_resamples_without_a_gain():
+    keys = [("F1", "LAD"), ("ICC_AS", "LAD"), ("ICC_AS", "LCX"), ("ICC_AS", "RCA")]
+    forty = np.linspace(0.5, 0.9, 40)
+    dips = np.where(np.arange(40) < 4, -0.1, forty)
+    mostly = np.where(np.arange(40) < 30, -0.1, forty)
+    together = dict(zip(keys, (
+        performance(0.8, forty), performance(0.6, dips), performance(0.6, mostly),
+        performance(np.nan, np.full(40, np.nan), "every reference value is the same"),
+    ), strict=True))  # fmt: skip
+    alone = dict(zip(keys, (
+        performance(0.4, np.full(40, 0.5)), performance(0.4, np.full(40, 0.5)),
+        performance(0.4, np.full(40, 0.5)), performance(-0.1, np.full(40, 0.5), "a note"),
+    ), strict=True))  # fmt: skip
+    found = gains(together, alone, keys)
+    assert [one.value for one in found.single[:3]] == [pytest.approx(v) for v in (2, 1.5, 1.5)]
+    assert (found.single[0].low, found.single[0].high) == pytest.approx(
+        tuple(2 * np.quantile(forty, [0.025, 0.975]))
+    )
+    assert [one.note for one in found.single] == [
+        "",
+        "10.0% of resamples undefined",
+        "75.0% of resamples undefined: no interval",
+        "ICC together is undefined; ICC alone <= 0; every reference value is the same; a note",
+    ]
+    assert {one.n for one in found.single} == {9}
+    assert found.reasons == ("", "", "", "ICC together is undefined; ICC alone <= 0")
+    assert found.measures == ("F1", "ICC", "ICC", "ICC")
+    assert found.tasks == TASKS
+    assert [one.value for one in found.alone[:3]] == [0.4, 0.4, 0.4]
+    assert [one.value for one in found.together[:3]] == [0.8, 0.6, 0.6]
+    assert found.pairs[0, 1] == pytest.approx(np.sqrt(3))
+    assert np.isfinite(found.low[:2, :2]).all()
+    assert found.low[0, 0] == pytest.approx(found.single[0].low)
+    assert np.isnan(found.low[2]).all()
+    assert np.isnan(found.pairs[3]).all()
+    np.testing.assert_array_equal(found.high, found.high.T)
+
+
+def test_refusals_of_gains_word_for_word():
+    forty = np.linspace(0.5, 0.9, 40)
+    key = ("F1", "LAD")
+    words = r"^gains need the same scans and the same resamples for both models$"
+    for other in (performance(0.5, forty, n=8), performance(0.5, forty, seed=2)):
+        with pytest.raises(ValueError, match=words):
+            gains({key: performance(0.5, forty)}, {key: other}, [key])
+    words = r"^segmentation measure must be one of sensitivity, PPV, F1$"
+    with pytest.raises(ValueError, match=words):
+        task_keys("dice")
+    with pytest.raises(ValueError, match=r"^score measure must be one of ICC, PCC$"):
+        task_keys("F1", "MAE")
+
+
+def test_performance_of_exactly_zero_has_no_gain_and_lists_are_spread():
+    found = gains(
+        {("F1", "LAD"): performance(0.0, np.zeros(40))},
+        {("F1", "LAD"): performance(0.5, np.full(40, 0.5))},
+        [("F1", "LAD")],
+    )
+    assert found.reasons == ("F1 together <= 0",)
+    np.testing.assert_array_equal(single_gain([0.5, 1.0], 0.5), [1.0, 2.0])
+    assert task_keys()[0] == ("F1", "LAD")
+    assert task_keys()[4] == ("ICC_AS", "LAD")
+    assert pairwise_gain(np.ones((7, 3)), np.ones((7, 3))).shape == (7, 3, 3)

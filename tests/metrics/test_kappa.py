@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -92,3 +94,41 @@ def test_risk_categories_are_those_of_the_scores():
 
     agatston = np.array([0, 0.5, 1, 5, 10, 50, 100, 250, 400, 2000])
     np.testing.assert_array_equal(categories_of(agatston), risk_category(agatston))
+
+
+def test_every_rule_says_itself_word_for_word():
+    found = [linear_kappa(r, e) for r, e in (([1, 2], [1, 2]), ([3] * 4, [0, 1, 2, 3]))]
+    assert [(estimate.n, estimate.note) for estimate in found] == [
+        (2, "fewer than 3 scans"),
+        (4, "every reference scan is in the same risk category"),
+    ]
+    perfect = linear_kappa([0, 1, 2, 3, 4] * 8, [0, 1, 2, 3, 4] * 8)
+    assert perfect.note == "no disagreement: the interval has no width"
+    assert perfect.n == 40
+    with pytest.raises(ValueError, match=r"^3 reference categories but 2 estimated ones$"):
+        linear_kappa([0, 1, 2], [0, 1])
+
+
+def test_resamples_of_one_category_are_told_beside_other_notes():
+    # one scan of two in another category: (2/3)^3 + (1/3)^3 = 1/3 of all resamples lack one
+    share = r"3\d\.\d% of resamples undefined"
+    assert re.fullmatch(share, linear_kappa([0, 0, 4], [0, 1, 4]).note)
+    assert re.fullmatch(
+        f"no disagreement: the interval has no width; {share}",
+        linear_kappa([0, 0, 4], [0, 0, 4]).note,
+    )
+
+
+def test_interval_follows_its_seed():
+    reference, estimate = np.random.default_rng(5).integers(0, 5, (2, 30))
+    first, again, other = (
+        linear_kappa(reference, estimate, resamples=50, seed=seed) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first.value == other.value
+    assert (first.low, first.high) != (other.low, other.high)
+
+
+def test_without_weights_there_is_one_kappa():
+    assert weighted_kappa(np.array([0, 1, 4]), np.array([0, 2, 4])).shape == (1,)
+    assert np.isnan(weighted_kappa(np.array([2, 2, 2]), np.array([2, 2, 2]))).tolist() == [True]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import t
 
-from benchmark.metrics.mixture import mixture_p, mixture_quantile
+from benchmark.metrics.mixture import mixture_p, mixture_quantile, mixture_share
 from benchmark.metrics.paired import two_sided_p
 
 
@@ -117,3 +117,35 @@ def test_p_and_interval_say_the_same():
         low, high = (mixture_quantile(centres, 0.01, 6, share) for share in (0.025, 0.975))
         if abs(p - 0.05) > 0.002:  # the one added to counts
             assert (p < 0.05) == (low > 0 or high < 0)
+
+
+@pytest.mark.parametrize("value", [-0.04, 0.0, 0.03])
+def test_the_share_below_a_value_is_that_of_scipy(value):
+    centres = np.random.default_rng(6).normal(0.02, 0.03, 200)
+    assert mixture_share(centres, 0.01, 3, value) == pytest.approx(below(value, centres, 0.01, 3))
+    assert mixture_share(centres, 0.01, 3) == pytest.approx(below(0.0, centres, 0.01, 3))
+    assert mixture_share(centres, 0.01, 3) < 0.5 < mixture_share(-centres, 0.01, 3)
+
+
+def test_p_by_hand():
+    # no noise to speak of, 3 of 19 below 0: 2 (1 + 3) / (1 + 19); and never above 1
+    centres = np.array([-1.0] * 3 + [1.0] * 16)
+    assert mixture_p(centres, 1e-9, 4) == pytest.approx(0.4)
+    assert mixture_p(-centres, 1e-9, 4) == pytest.approx(0.4)
+    assert mixture_p(np.ones(19), 1e-9, 4) == pytest.approx(0.1)
+    assert mixture_p(np.array([-1.0, 1.0]), 1e-9, 4) == 1.0
+
+
+@pytest.mark.parametrize(("kind", "most"), [("normal", 8), ("one", 1), ("heavy tail", 30)])
+@pytest.mark.parametrize("df", [2, 16])
+def test_a_quantile_takes_few_steps(kind, most, df, monkeypatch):
+    """A board asks for thousands: bisection alone would take some fifty steps for each."""
+    import scipy.special
+
+    real, steps = scipy.special.stdtr, []
+    monkeypatch.setattr(scipy.special, "stdtr", lambda *a: steps.append(1) or real(*a))
+    centres = centres_of(kind, np.random.default_rng(3))
+    for share in (0.025, 0.5, 0.975):
+        steps.clear()
+        mixture_quantile(centres, 0.02, df, share)
+        assert len(steps) <= most

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -152,3 +154,57 @@ def test_f1_interval_holds_the_truth_most_times():
         )["F1", "LAD"]
         found_share += low_high.low <= 2 * 0.8 / 1.8 <= low_high.high
     assert 0.87 <= found_share / 200 <= 0.99
+
+
+def test_a_cohort_without_scans_has_no_overlap():
+    found = overlap_estimates(*np.zeros((3, 0, 4)))
+    assert set(found) == {(r, t) for r in RATIOS for t in TARGETS}
+    assert {(e.n, e.note) for e in found.values()} == {(0, "no scans")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (([1], [1, 1], 1.0), "label grids differ: (1,) and (2,)"),
+        (([1], [1], 0.0), "voxel volume must be above 0 mm3, got 0.0"),
+        (([1], [1], np.inf), "voxel volume must be above 0 mm3, got inf"),
+        (([4], [1], 1.0), "reference labels must be 0, 1, 2 or 3"),
+        (([1], [-1], 1.0), "predicted labels must be 0, 1, 2 or 3"),
+    ],
+)
+def test_labels_that_cannot_be_compared(arguments, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        overlap_volumes(*arguments)
+
+
+def test_volumes_that_cannot_be_pooled():
+    good = np.ones((2, 4))
+    cases = [
+        ((good, good, good[:1]),
+         "tp, fp and fn must each have shape (n_scans, 4), got [(1, 4), (2, 4)]"),
+        ((good[0],) * 3, "tp, fp and fn must each have shape (n_scans, 4), got [(4,)]"),
+        ((good[:, :3],) * 3, "tp, fp and fn must each have shape (n_scans, 4), got [(2, 3)]"),
+        ((good, good, good * np.inf),
+         "NaN or infinite volumes: give them to fill_missing_overlap first"),
+        ((good, -good, good), "volumes must not be negative"),
+    ]  # fmt: skip
+    for volumes, words in cases:
+        with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+            overlap_estimates(*volumes)
+
+
+def test_each_undefined_ratio_says_why():
+    # no reference and nothing predicted of the LAD; a false positive of the LCX; a miss of the RCA
+    found = overlap_estimates(
+        np.zeros((3, 4)), [[0, 1.0, 0, 1]] * 3, [[0, 0, 1.0, 1]] * 3, resamples=20
+    )
+    notes = {key: e.note for key, e in found.items() if not e.is_defined}
+    assert notes == {
+        ("sensitivity", "LAD"): "no reference calcium",
+        ("PPV", "LAD"): "nothing predicted",
+        ("F1", "LAD"): "no reference calcium and nothing predicted",
+        ("sensitivity", "LCX"): "no reference calcium",
+        ("PPV", "RCA"): "nothing predicted",
+    }
+    assert {e.n for e in found.values()} == {3}
+    assert found["F1", "LCX"].value == found["F1", "RCA"].value == found["F1", "whole"].value == 0

@@ -3,6 +3,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from benchmark.metrics.paired import (
+    PairedDifference,
     holm,
     paired_difference,
     paired_differences,
@@ -10,7 +11,7 @@ from benchmark.metrics.paired import (
     paired_scores,
     two_sided_p,
 )
-from benchmark.metrics.replicates import replicate
+from benchmark.metrics.replicates import Replicates, replicate
 from benchmark.metrics.summary import summarise
 
 
@@ -135,3 +136,76 @@ def test_holm_counts_comparisons_that_could_not_be_made():
     assert holm([]).size == 0
     with pytest.raises(ValueError, match="0 to 1"):
         holm([0.5, 1.5])
+
+
+def test_p_is_counted_by_hand():
+    # 2 of 19 at or below 0: 2 (1 + 2) / (1 + 19)
+    assert two_sided_p(np.array([-1.0, 0.0] + [1.0] * 17)) == pytest.approx(0.3)
+    assert two_sided_p(-np.array([-1.0, 0.0] + [1.0] * 17)) == pytest.approx(0.3)
+    assert two_sided_p(np.ones(19)) == pytest.approx(0.1)  # never 0
+    assert two_sided_p(np.zeros(19)) == 1
+    # undefined ones are left out; just half of them may be
+    assert two_sided_p(np.array([1.0] * 19 + [np.nan] * 19)) == pytest.approx(0.1)
+    assert np.isnan(two_sided_p(np.array([1.0] * 19 + [np.nan] * 20)))
+
+
+def test_text_of_a_difference():
+    found = PairedDifference(0.12345, -0.01, 0.2567, 0.0421, 9)
+    assert found.as_text() == "+0.123 (-0.010 to +0.257), p = 0.042"
+    assert found.as_text(1) == "+0.1 (-0.0 to +0.3), p = 0.042"
+    assert found.note == ""
+
+
+def test_undefined_differences_have_no_numbers_and_every_reason():
+    lost = Replicates(np.array([np.nan]), np.full(20, np.nan), 7, (20, 1), "nothing predicted")
+    good = Replicates(np.array([0.5]), np.linspace(0.4, 0.6, 20), 7, (20, 1), "1 missing")
+    found = paired_difference(good, lost)
+    assert np.isnan([found.difference, found.low, found.high, found.p]).all()
+    assert (found.n, found.note) == (7, "a: 1 missing; b: nothing predicted")
+    half = good.resampled.copy()
+    half[:5] = np.nan
+    partly = Replicates(np.array([0.3]), half, 7, (20, 1), "")
+    found = paired_difference(good, partly)
+    assert (found.n, found.note) == (7, "a: 1 missing; 25.0% of resamples undefined")
+    words = "a paired comparison needs the same scans and the same resamples for both methods"
+    other = Replicates(np.array([0.5]), good.resampled, 8, (20, 1), "")
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        paired_difference(good, other)
+
+
+def test_resamples_and_seed_of_a_comparison_are_those_asked_for(cohort):
+    reference, estimate, overlap = cohort
+    worse = (overlap[0] * 0.8, overlap[1], overlap[2] + overlap[0] * 0.2)
+
+    def scores(**asked):
+        return paired_scores(reference, estimate, reference * 1.3, **asked)["ICC", "mean"]
+
+    def volumes(**asked):
+        return paired_overlap(overlap, worse, **asked)["F1", "LAD"]
+
+    def ends(found):
+        return found.low, found.high
+
+    for compare in (scores, volumes):
+        first = compare(resamples=60, seed=5)
+        assert first == compare(resamples=60, seed=5)
+        assert ends(first) != ends(compare(resamples=60, seed=6))
+        assert ends(first) != ends(compare(resamples=61, seed=5))
+
+
+def test_undefined_overlap_says_why_for_each_side(cohort):
+    _, _, overlap = cohort
+    none = tuple(np.zeros_like(part) for part in overlap)
+    found = paired_overlap(none, none)
+    assert found["sensitivity", "RCA"].note == "a: no reference calcium; b: no reference calcium"
+    assert found["PPV", "whole"].note == "a: nothing predicted; b: nothing predicted"
+    reason = "no reference calcium and nothing predicted"
+    assert found["F1", "LAD"].note == f"a: {reason}; b: {reason}"
+
+
+def test_p_values_of_one_and_zero_are_taken_and_none_beyond():
+    assert holm([0.0, 1.0]).tolist() == [0.0, 1.0]
+    words = "p values must be a list of numbers from 0 to 1"
+    for bad in ([-0.01], [1.01], [[0.5]], 0.5):
+        with pytest.raises(ValueError, match=f"^{words}$"):
+            holm(bad)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau, rankdata
@@ -137,3 +139,104 @@ def test_ranks_of_real_figures(cohort):
     worse = tuple(a * f for a, f in zip(overlap, (0.7, 2, 1.5), strict=True))
     figures = [replicate(reference, None, part)["F1", "whole"] for part in (worse, overlap)]
     np.testing.assert_array_equal(rank_methods(figures).rank, [2, 1])
+
+
+def test_ranks_and_their_spread_by_hand():
+    # 400 resamples of 3 methods: the first leads in 300, ties with the second in 60, is last in 40
+    first, second = np.full(400, 0.9), np.full(400, 0.8)
+    first[300:360] = 0.8
+    first[360:] = 0.1
+    made = [
+        Replicates(np.array([value]), drawn, 9, (400, 1), "")
+        for value, drawn in ((0.85, first), (0.8, second), (0.5, np.full(400, 0.5)))
+    ]
+    found = rank_methods(made)
+    assert found.rank.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(found.first, [330 / 400, 70 / 400, 0])
+    assert found.low.tolist() == [1, 1, 2]
+    assert found.high.tolist() == [3, 2, 3]
+    assert found.note == "tau undefined: one seed"
+    assert found.by_seed.tolist() == [[1, 2, 3]]
+    turned = rank_methods(made, lower_is_better=True)
+    assert turned.rank.tolist() == [3, 2, 1]
+    assert turned.by_seed.tolist() == [[3, 2, 1]]
+    np.testing.assert_allclose(turned.first, [40 / 400, 0, 360 / 400])
+
+
+def test_why_there_is_no_tau_word_for_word():
+    notes = [
+        rank_methods([figure(one), figure(other)]).note
+        for one, other in (
+            ([0.1], [0.2]), ([0.1, 0.2], [0.2]), ([0.1, 0.2], [0.1, 0.3]), ([0.1, 0.2], [0.3, 0.4]),
+        )
+    ]  # fmt: skip
+    assert notes == [
+        "tau undefined: one seed",
+        "tau undefined: the methods have different numbers of seeds",
+        "tau undefined: all figures of a seed are equal",
+        "",
+    ]
+    uneven = rank_methods([figure([0.1, 0.2]), figure(0.2)])
+    assert uneven.by_seed.shape == (0, 2)
+    assert uneven.tau.shape == (0, 0)
+    alone = rank_methods([figure([0.1, 0.2]), figure(np.nan, note="lost")])
+    assert np.isnan([alone.rank, alone.low, alone.high, alone.first]).all()
+    assert (alone.by_seed.shape, alone.tau.shape) == ((0, 2), (0, 0))
+    assert np.isnan(alone.mean_tau)
+    assert [one.value for one in alone.figures[:1]] == [pytest.approx(0.15)]
+    assert alone.figures[1].note == "lost"
+    # the seeds of a method without a rank do not count
+    with_lost = rank_methods([figure([0.1, 0.2]), figure([0.2, 0.3]), figure(np.nan, note="lost")])
+    assert with_lost.mean_tau == 1
+    np.testing.assert_array_equal(with_lost.by_seed, [[2, 1, np.nan]] * 2)
+
+
+def test_mean_tau_is_over_the_pairs_of_unlike_seeds():
+    # seeds order three methods abc, abc, acb: taus 1, 1/3, 1/3
+    found = rank_methods(
+        [figure([0.9, 0.8, 0.9]), figure([0.5, 0.6, 0.1]), figure([0.1, 0.2, 0.3])]
+    )
+    np.testing.assert_allclose(found.tau, [[1, 1, 1 / 3], [1, 1, 1 / 3], [1 / 3, 1 / 3, 1]])
+    assert found.mean_tau == pytest.approx(5 / 9)
+
+
+@pytest.mark.parametrize("weights", [[], [[0.5]], [-0.1, 0.5], [0.5, 1.1], [0.5, 0.5], [0.5, 0.1]])
+def test_weights_that_are_refused(weights):
+    with pytest.raises(ValueError, match=r"^weights must ascend from 0 to 1$"):
+        joint_ranking([figure(0.5)], [figure(0.5)], weights)
+
+
+def test_joint_values_and_stretches_by_hand():
+    # a: 0.9 w + 0.5 (1 - w); b: 0.7 w + 0.8 (1 - w); equal at w = 0.6, where the first stands
+    masks, heads = [figure(0.9), figure(0.7)], [figure(0.5), figure(0.8)]
+    found = joint_ranking(masks, heads, [0.0, 0.5, 0.7, 1.0])
+    np.testing.assert_allclose(found.values, [[0.5, 0.8], [0.7, 0.75], [0.78, 0.73], [0.9, 0.7]])
+    assert found.ranks.tolist() == [[2, 1], [2, 1], [1, 2], [1, 2]]
+    assert found.leaders == ((0.0, 0.5, 1), (0.7, 1.0, 0))
+    assert found.low.tolist() == [1, 1]
+    assert found.high.tolist() == [2, 2]
+    assert [one.value for one in found.equal.figures] == [pytest.approx(0.7), pytest.approx(0.75)]
+    assert joint_ranking(masks, heads).weights.tolist() == [round(0.05 * k, 2) for k in range(21)]
+
+
+def test_nobody_with_both_tasks():
+    found = joint_ranking([None, figure(0.5)], [figure(0.5), None], [0.5])
+    assert {(e.n, e.note) for e in found.equal.figures} == {(0, "no method has both tasks")}
+    assert found.equal.note == "no method has both tasks"
+    assert (found.equal.by_seed.shape, found.equal.tau.shape) == ((0, 2), (0, 0))
+    for nothing in (found.equal.first, found.low, found.high, found.values, found.ranks):
+        assert np.isnan(nothing).all()
+    assert np.isnan(found.equal.mean_tau)
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        joint_ranking([figure(0.5)], [figure(0.5)] * 2)
+
+
+def test_refusals_of_ranks_word_for_word():
+    words = r"^ranks need the same scans and the same resamples for all methods$"
+    with pytest.raises(ValueError, match=words):
+        rank_methods([figure(0.9), figure(0.8, n=40)])
+    words = re.escape("tau needs two lists of one length, got (2,) and (3,)")
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        kendall_tau([1, 2], [1, 2, 3])
+    with pytest.raises(ValueError, match="two lists"):
+        kendall_tau([[1, 2]], [[1, 2]])

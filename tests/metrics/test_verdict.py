@@ -5,6 +5,8 @@ from scipy.stats import t as student
 from benchmark.metrics.paired import paired_difference
 from benchmark.metrics.replicates import Replicates
 from benchmark.metrics.verdict import (
+    Contrast,
+    Decision,
     SeedNoise,
     combine,
     conjunction,
@@ -12,6 +14,7 @@ from benchmark.metrics.verdict import (
     decide,
     holds_zero,
     pooled_noise,
+    verdict,
 )
 
 SILENT = SeedNoise(0.0, 5)
@@ -147,3 +150,124 @@ def test_an_interval_that_does_not_exist_holds_nothing():
     a.resampled[:1500] = np.nan
     for noise in (None, SeedNoise(0.01, 4)):
         assert not holds_zero([(1, a, noise), (-1, figure([0.8, 0.9]), noise)])
+
+
+def a_contrast(value, p, known=True):
+    return Contrast(value, value - 1, value + 1, value - 0.5, value + 0.5, p, 0.1, known, 9)
+
+
+def test_direction_and_p_of_a_statement_by_hand():
+    up, up_too, down, down_too = (
+        a_contrast(*pair) for pair in ((0.3, 0.01), (0.1, 0.04), (-0.2, 0.03), (-0.1, 0.2))
+    )
+    zero, lost = a_contrast(0.0, 1.0), a_contrast(np.nan, np.nan)
+    assert conjunction([up, up_too]) == (0.04, True)
+    assert conjunction([up, down, down_too]) == (pytest.approx(3 * 0.03), False)
+    assert conjunction([down_too] * 6) == (1.0, False)  # 6 x 0.2, and no p is above 1
+    assert conjunction([up, zero]) == (1.0, False)  # neither above 0 nor against
+    for parts in ([up, lost], [a_contrast(0.3, np.nan)]):
+        p, holds = conjunction(parts)
+        assert np.isnan(p)
+        assert holds is False
+
+
+def test_decisions_by_hand():
+    clear, other = [a_contrast(0.3, 0.01)], [a_contrast(-0.3, 0.03)]
+    # Holm: 2 x 0.01 and 1 x 0.03
+    assert decide([clear, other]) == (
+        Decision("supported", 0.02, True),
+        Decision("contradicted", 0.03, False),
+    )
+    assert [d.verdict for d in decide([clear, other], level=0.025)] == ["supported", "undecided"]
+    unknown = [a_contrast(0.3, 0.001), a_contrast(0.3, 0.001, known=False)]
+    assert decide([unknown]) == (Decision("undecided", 0.001, True),)
+    assert verdict(0.05, True) == "undecided"  # below the level, not at it
+    assert verdict(0.0499, False) == "contradicted"
+    assert verdict(float("nan"), True) == "undecided"
+
+
+def test_detectable_difference_of_a_normal_test():
+    # half an interval is 1.96 standard errors; (1.96 + 0.84) of them are found 4 times in 5
+    assert a_contrast(0.0, 1.0).detectable == pytest.approx((1.959964 + 0.841621) / 1.959964)
+
+
+def test_notes_of_a_contrast_word_for_word():
+    a, b = figure([0.9, 0.9]), figure([0.8, 0.8], seed=1)
+    assert difference(a, b, SILENT).note == ""
+    assert difference(a, b, SILENT).n == 50
+    unknown = difference(a, b, SeedNoise(float("nan"), 0))
+    assert unknown.note == "one seed each: the noise of training is not known"
+    assert np.isnan(unknown.seed_se)
+    assert unknown.known is False
+    a.resampled[:200] = np.nan
+    for noise in (SILENT, SeedNoise(0.01, 4)):
+        found = difference(a, b, noise)
+        assert found.note == "10.0% of resamples undefined"
+        assert found.low < found.value < found.high
+    lost = Replicates(np.array([np.nan]), np.full(2000, np.nan), 50, (2000, 1), "")
+    found = difference(lost, b, SILENT)
+    assert (found.note, found.known, found.n) == ("undefined", True, 50)
+    assert np.isnan(
+        [found.value, found.low, found.high, found.patients_low, found.patients_high, found.p,
+         found.seed_se]
+    ).all()  # fmt: skip
+    a.resampled[:1500] = np.nan
+    found = difference(a, b, SeedNoise(0.01, 4))
+    assert np.isnan([found.low, found.high, found.p]).all()
+    assert found.note == "75.0% of resamples undefined: no interval"
+
+
+def test_an_offset_moves_all_of_a_contrast():
+    a, b, noise = figure([0.9, 0.9]), figure([0.8, 0.8], seed=1), SeedNoise(0.01, 4)
+    plain, moved = difference(a, b, noise), contrast([(1, a, noise), (-1, b, noise)], offset=-0.07)
+    for name in ("value", "low", "high", "patients_low", "patients_high"):
+        assert getattr(moved, name) == pytest.approx(getattr(plain, name) - 0.07, abs=1e-9)
+    assert moved.p > plain.p
+
+
+def test_weights_and_seeds_of_the_noise_of_training():
+    noise = SeedNoise(0.02, 8)
+    a, b, c = figure([0.9] * 4, 1e-9), figure([0.8] * 2, 1e-9, 1), figure([0.7], 1e-9, 2)
+    found = contrast([(1, a, noise), (-0.5, b, noise), (-0.5, c, None)])
+    # 1/4 + 0.25/2, and nothing of the row that trains nothing; one pool keeps its 8 degrees
+    assert found.seed_se == pytest.approx(0.02 * np.sqrt(1 / 4 + 1 / 8))
+    half = student.ppf(0.975, 8) * found.seed_se
+    assert found.high - found.value == pytest.approx(half, rel=1e-4)
+
+
+def test_combined_figures_must_be_alike_and_keep_their_notes():
+    a = Replicates(np.array([0.5]), np.full(20, 0.5), 7, (20, 1), "1 missing")
+    b = Replicates(np.array([0.4]), np.full(20, 0.4), 7, (20, 1), "2 missing")
+    found = combine([(1, a), (2, b)])
+    assert (found.n, found.drawn, found.note) == (7, (20, 1), "1 missing; 2 missing")
+    assert found.by_seed.tolist() == [pytest.approx(1.3)]
+    words = "^needs the same scans and the same resamples for all figures$"
+    for other in (
+        Replicates(np.array([0.4]), np.full(20, 0.4), 8, (20, 1), ""),
+        Replicates(np.array([0.4]), np.full(20, 0.4), 7, (20, 2), ""),
+    ):
+        with pytest.raises(ValueError, match=words):
+            combine([(1, a), (1, other)])
+        with pytest.raises(ValueError, match=words):
+            holds_zero([(1, a, None), (1, other, None)])
+    two = Replicates(np.array([0.4, 0.4]), np.full(20, 0.4), 7, (20, 1), "")
+    with pytest.raises(ValueError, match=r"^figures of one method must have the same seeds$"):
+        combine([(1, a), (1, two)])
+
+
+@pytest.mark.parametrize("noise", [None, SILENT, SeedNoise(0.01, 4)])
+def test_an_interval_that_ends_at_0_holds_it(noise):
+    same = figure([0.8, 0.9])
+    assert holds_zero([(1, same, noise), (-1, same, noise)])
+    up = Replicates(same.by_seed, np.abs(same.resampled - 0.85), 50, (2000, 1), "")
+    up.resampled[:100] = 0
+    for sign in (1, -1):  # from 0 up, or from below up to 0
+        assert holds_zero([(sign, up, None)])
+
+
+def test_count_and_patients_interval_do_not_depend_on_the_noise():
+    a, b = figure([0.9, 0.91], seed=1), figure([0.88, 0.89], seed=2)
+    found = [difference(a, b, noise) for noise in (None, SILENT, SeedNoise(0.02, 4))]
+    assert [one.n for one in found] == [50] * 3
+    assert len({(one.patients_low, one.patients_high) for one in found}) == 1
+    assert contrast([(1, a, None)]).n == 50

@@ -244,3 +244,48 @@ def test_a_miss_never_helps_overlap(parts, missing):
         for was_one, is_one in zip(was[0], after[ratio][0], strict=True):
             # undefined may become 0 or stay undefined, and nothing may rise
             assert np.isnan(is_one) or is_one <= (0 if np.isnan(was_one) else was_one + 1e-12)
+
+
+def test_a_maximum_of_its_own_for_each_column():
+    # the largest reference itself will do; the middle of the range is as far from either end
+    reference = np.array([[0.0, 1.0], [4.0, 5.0], [2.0, 5.0]])
+    assert worst_scores(reference, [4.0, 10.0]).tolist() == [[4, 10], [0, 10], [4, 10]]
+    filled = fill_missing(reference, np.full((3, 2), np.nan), "MAE", [4.0, 10.0])
+    assert filled.values.tolist() == [[4, 10], [0, 10], [4, 10]]
+
+
+@pytest.mark.parametrize("metric", ["ICC", "PCC"])
+def test_each_column_of_a_cube_is_filled_by_its_own_maximum(metric):
+    rng = np.random.default_rng(3)
+    reference = rng.exponential(10, (6, 3, 4)).round(1)
+    estimate = np.where(rng.random((6, 3, 4)) < 0.3, np.nan, reference)
+    top = reference.max(axis=0) * np.arange(1, 13).reshape(3, 4)
+    filled = fill_missing(reference, estimate, metric, top)
+    assert filled.values.shape == (6, 3, 4)
+    for row, column in np.ndindex(3, 4):
+        own = (slice(None), row, column)
+        alone = fill_missing(reference[own], estimate[own], metric, top[row, column])
+        np.testing.assert_array_equal(filled.values[own], alone.values)
+        if np.isnan(estimate[own]).any():
+            ends = filled.values[own][np.isnan(estimate[own])]
+            assert set(ends) <= {0.0, top[row, column]}
+
+
+def test_a_reference_a_rounding_above_its_candidates_is_taken():
+    # sums of the same voxels in another order
+    tp, fp, fn = worst_overlap(np.full((1, 4), 1000.0001), [1000.0])
+    assert (tp == 0).all()
+    assert (fp == 0).all()
+    assert (fn == 1000.0001).all()
+    worst_overlap(np.full((1, 4), 1e-10), [0.0])
+    fn[:] = 7
+
+
+def test_whole_volumes_take_a_worst_value_that_is_not_whole():
+    tp = np.array([[3.0] * 4, [np.nan] * 4])
+    whole = np.array([[1, 1, 1, 1], [0, 0, 0, 0]])
+    reference = np.array([[4.0] * 4, [2.5] * 4])
+    _, fp, fn, _ = fill_missing_overlap(tp, whole, whole, reference, [9.0, 9.75])
+    assert fp.tolist() == [[1] * 4, [7.25] * 4]
+    assert fn.tolist() == [[1] * 4, [2.5] * 4]
+    assert whole[1, 0] == 0  # the caller's array is left alone

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ import SimpleITK as sitk
 from benchmark.calcium import label_candidates
 from benchmark.cli import main
 from benchmark.cohorts.volumes import read_scan
+from benchmark.errors import UserError
 from benchmark.manifest import write_manifest
 from benchmark.prediction import load_predictor
 from benchmark.prediction.predictor import Predictor
@@ -289,3 +291,38 @@ def test_weights_that_do_not_fit_are_refused(trained, images, predict, tmp_path,
     error = capsys.readouterr().err
     assert "weights are not those of 3D U-Net" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda values: values["key"]["settings"].update(speed=3), "speed"),
+        (lambda values: values["key"]["settings"].pop("width"), "width"),
+        (lambda values: values["key"]["settings"].update(width="wide"), "recipe"),
+        (lambda values: values["key"]["settings"].update(cell_mm=[3, 3]), "mm"),
+        (lambda values: values["key"]["settings"].update(cell_mm=None), "recipe"),
+        (lambda values: values["key"]["settings"].update(budget="soon"), "soon"),
+        (lambda values: values["key"].update(settings=[]), "settings is list, not dict"),
+        (lambda values: values["key"].update(method=7), "method is int, not str"),
+        (lambda values: values["ledger"].update(grid=5), "recipe"),
+        (lambda values: values["ledger"].update(grid=[8, 8]), "(8, 8)"),
+        (lambda values: values["ledger"].update(grid=[8, 1e6, 1e6]), "1000000"),
+        (lambda values: values["ledger"].update(grid=[8, 8, float("inf")]), "infinity"),
+        (lambda values: values.update(key="x"), "key is str, not dict"),
+        (lambda values: values["ledger"].pop("grid"), "grid"),
+    ],
+)
+def test_a_recipe_that_somebody_spoiled_gives_one_line(trained, tmp_path, change, words):
+    run = tmp_path / "small" / trained.run.name
+    shutil.copytree(trained.run, run)
+    (cell,) = trained.runs.glob("cells/unet3d*")
+    shutil.copytree(cell, tmp_path / "cells" / cell.name)
+    path = tmp_path / "cells" / cell.name / "run.json"
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+    write_manifest(path.parent)
+    with pytest.raises(UserError, match=re.escape(words)) as caught:
+        load_predictor(run, "unet3d", device="cpu")
+    assert "\n" not in str(caught.value)
+    assert cell.name in str(caught.value)
