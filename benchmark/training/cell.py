@@ -114,6 +114,11 @@ def run_cell(
         The training's checkpoint: it goes on from there, and keeps one there. Not for a method
         that trains itself.
 
+    Returns
+    -------
+    CellResult
+        Where several devices train together, only the first one's holds predictions.
+
     Raises
     ------
     CellFailed
@@ -160,6 +165,12 @@ def run_cell(
             if trainer is not None:
                 trainer.run()
             trained = time.perf_counter()
+            peak = memory.bytes()
+            spent = NOTHING_SPENT
+            if trainer is not None:
+                spent, peak = _spent(trainer, settings), trainer.group.largest(peak)
+                if trainer.group.rank:
+                    return result  # the first device predicts
             predict(model, method, prepared.test, settings, where, result)
     except (CellFailed, KeyboardInterrupt):
         raise
@@ -167,17 +178,18 @@ def run_cell(
         raise CellFailed(
             f"{type(error).__name__}: {_first_line(error)}", traceback.format_exc()
         ) from error
-    spent = NOTHING_SPENT if trainer is None else _spent(trainer, settings)
+    count = 1 if trainer is None else trainer.group.count
     before = (0.0, 0) if trainer is None else (trainer.seconds_before, trainer.peak_before)
     result.ledger = {
         **spent,
         "wall_seconds": round(trained - begin + before[0], 3),
         "evaluation_seconds": round(time.perf_counter() - trained, 3),
-        "peak_memory_bytes": max(memory.bytes(), before[1]),
+        "peak_memory_bytes": max(memory.bytes(), peak, before[1]),
         "parameters": parameter_count(model),
         "grid": list(prepared.grid.shape),
         **determinism.as_dict(),
         **machine(where, threads),
+        **({"devices": count} if count > 1 else {}),
     }
     diagnostics = getattr(model, "diagnostics", None)
     if diagnostics:

@@ -1,0 +1,133 @@
+"""Two processes that share each batch train what one process trains, but for rounding."""
+
+import os
+import pickle
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from synthetic import prepared
+from torch import nn
+
+from benchmark.methods import METHODS, Method, find
+from benchmark.training import cell, stop
+from benchmark.training.checkpoint import Resume
+from benchmark.training.loop import CellFailed
+from benchmark.training.settings import Settings
+
+SETTINGS = Settings(
+    budget="12 steps", cell_mm=(3.0, 7.5, 7.5), width=8, batch_size=4, learning_rate=0.003
+)
+EXCHANGED = "arm-mtl"
+EVERY = [
+    name for name, method in METHODS.items() if method.trained and not method.external
+]
+DROPOUT = "mmwfanet+dropout=0.5"
+
+
+class Divided(nn.Module):
+    """Its loss is a quotient of two sums over the batch, which it does not say."""
+
+    outputs = ("mask",)
+    notes = ()
+
+    def __init__(self, grid, in_channels, width):
+        super().__init__()
+        self.layer = nn.Conv3d(in_channels, 4, 1)
+
+    def forward(self, image):
+        return {"logits": self.layer(image)}
+
+    def losses(self, output, batch):
+        right = output["logits"].square().flatten(1).mean(dim=1)
+        return {"x": (right * batch.scores[:, 3]).sum() / (right.sum() + batch.scores.sum())}
+
+
+def method_of(name):
+    if name == "divided":
+        return Method(name, name, f"{__name__}:Divided", ("mask",))
+    return find(name)
+
+
+def train(name, settings=SETTINGS, folder=None, until=None, seed=3):
+    """A cell's ledger, notes and weights; None if it was asked to stop after ``until`` steps."""
+    resume = None if folder is None else Resume(folder)
+    steps = count()
+    plain = stop.asked
+    if until is not None:
+        stop.asked = lambda: next(steps) >= until
+    try:
+        result = cell.run_cell(
+            method_of(name), prepared(), settings, seed, "cpu", 1, resume=resume
+        )
+    except KeyboardInterrupt:
+        return None
+    except CellFailed as error:
+        return str(error)
+    finally:
+        stop.asked = plain
+    return {"ledger": result.ledger, "state": result.state, "curve": result.curve}
+
+
+def main(rank, jobs, folder):
+    """One of two processes: every job in turn."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo",
+        f"file://{folder}/meeting",
+        rank=rank,
+        world_size=2,
+        timeout=timedelta(seconds=60),
+    )
+    results = {}
+    for name, (method, settings, at, until) in jobs.items():
+        if rank and at is not None:
+            at = f"{at}-unused"  # only the first process has the checkpoint
+        results[name] = train(method, settings, at, until)
+    if rank == 0:
+        (folder / "results").write_bytes(pickle.dumps(results))
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """What two processes gave for every job, and the folder of the exchanged checkpoints."""
+    folder = tmp_path_factory.mktemp("two")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # one process trains the first steps of a stage with an adversary
+    assert train(EXCHANGED, folder=folder / "one-two", until=4) is None
+    jobs = {name: (name, SETTINGS, None, None) for name in [*EVERY, DROPOUT, "divided"]}
+    jobs["uneven"] = ("unet3d", replace(SETTINGS, batch_size=3), None, None)
+    jobs["samples"] = ("unet3d", replace(SETTINGS, budget="24 samples"), None, None)
+    jobs["seconds"] = ("unet3d", replace(SETTINGS, budget="0.6 s"), None, None)
+    jobs["one-two"] = (EXCHANGED, SETTINGS, folder / "one-two", 6)
+    mp.spawn(main, (jobs, folder), nprocs=2)
+    return pickle.loads((folder / "results").read_bytes()), folder
+
+
+def difference(one, two):
+    """Largest difference of a weight, as a share of the largest weight of its tensor."""
+    assert one.keys() == two.keys()
+    found = 0.0
+    for name, value in one.items():
+        if value.dtype.is_floating_point and value.numel():
+            apart = (value - two[name]).abs().max() / value.abs().max().clamp(min=1e-3)
+            found = max(found, float(apart))
+    return found
+
+
+@pytest.mark.parametrize("name", [*EVERY, DROPOUT])
+def test_two_processes_train_what_one_trains(name, together):
+    one, two = train(name), together[0][name]
+    assert isinstance(two, dict), two
+    for unit in ("steps", "samples"):
+        assert two["ledger"][unit] == one["ledger"][unit]
+    assert two["ledger"]["flops"] == pytest.approx(one["ledger"]["flops"], rel=0.01)
+    assert two["ledger"]["devices"] == 2
+    apart = difference(one["state"], two["state"])
+    print(f"largest relative difference of {name}: {apart:.2g}")
+    assert apart < 0.01
