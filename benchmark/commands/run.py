@@ -125,12 +125,11 @@ def run(
     if deterministic:
         pairs.append(("deterministic", "true"))
     from benchmark.report.consoles import make_console
+    from benchmark.runs import together
     from benchmark.runs.display import Display, LiveDisplay
     from benchmark.runs.execute import execute
     from benchmark.runs.request import Request, split_names
     from benchmark.suites.load import load_suite
-
-    from benchmark.runs import together
 
     names = tuple(name for item in methods for name in split_names(item))
     console = make_console()

@@ -158,9 +158,7 @@ class Leader:
         self._team.tell(
             ("train", method, settings, seed, device, threads, more.get("start"), keeps)
         )
-        return self._team.train(
-            method, prepared, settings, seed, device, threads, report, **more
-        )
+        return self._team.train(method, prepared, settings, seed, device, threads, report, **more)
 
 
 class _Nowhere:
@@ -217,7 +215,7 @@ def follow(request: Request) -> int:
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, receive)
-    quiet = Display(Console(file=open(os.devnull, "w"), force_terminal=False))  # noqa: SIM115
+    quiet = Display(Console(file=open(os.devnull, "w"), force_terminal=False))
     prepared = None
     while True:
         match team.hear():
@@ -237,7 +235,7 @@ def follow(request: Request) -> int:
                     team.train(method, prepared, settings, seed, device, threads, **more)
                 except KeyboardInterrupt:
                     return 0
-                except Exception:  # noqa: S110 the first process writes it down
+                except Exception:  # the first process writes it down
                     pass
                 training = False
             case _:

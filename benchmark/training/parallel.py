@@ -1,11 +1,11 @@
 """One training over several devices: a process each, and the numbers of a single process.
 
 Every process draws the same batches and the same random numbers and takes its part of each batch.
-Sums over the batch go over all processes: batch norm and dropout (`sharing`), the sums inside losses
-(`contract.sum_over_devices`), and the gradients of every optimiser, which are averaged. PyTorch's
-DistributedDataParallel averages gradients of one module's ``forward``; here each stage has a loss
-that calls parts of the network, and an adversary an optimiser of its own, so the gradients are
-averaged where they are used. The processes are those of ``torchrun``.
+Sums over the batch go over all processes: batch norm and dropout (`sharing`), the sums inside
+losses (`contract.sum_over_devices`), and the gradients of every optimiser, which are averaged.
+PyTorch's DistributedDataParallel averages gradients of one module's ``forward``; here each stage
+has a loss that calls parts of the network, and an adversary an optimiser of its own, so gradients
+are averaged where they are used. The processes are those of ``torchrun``.
 """
 
 from __future__ import annotations
@@ -302,5 +302,3 @@ def _per_scan(model: nn.Module, tensors: dict[str, Tensor]) -> list[str]:
         for name in getattr(module, "per_scan", ())
     ]
     return sorted(k for k in tensors if any(k == n or k.startswith(f"{n}/") for n in names))
-
-
