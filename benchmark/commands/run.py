@@ -139,12 +139,7 @@ def run(
     folds = load_suite(request.suite).orcascore_folds
     several = together.count() > 1
     if several:
-        if launcher != "here" or dry_run or folds:
-            raise UserError(
-                "torchrun starts one run over several devices: not with --launcher, --dry-run or "
-                "a suite that joins its folds"
-            )
-        together.refuse(request)
+        together.refuse(request, launcher != "here" or dry_run or bool(folds))
         if together.place():
             return together.follow(request)
     if dry_run:

@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 from datetime import timedelta
 
 from benchmark.errors import UserError
@@ -34,8 +35,33 @@ def place() -> int:
     return int(os.environ["RANK"]) if count() > 1 else 0
 
 
-def refuse(request: Request) -> None:
-    """Raise UserError if what was asked for cannot be trained together."""
+def refuse(request: Request, elsewhere: bool = False) -> None:
+    """Raise UserError if what was asked for cannot be trained together.
+
+    All processes find the same fault; only the first one says it. The others end a while later,
+    for with the first to end torchrun ends all.
+
+    Parameters
+    ----------
+    request : Request
+    elsewhere : bool
+        The command does not train in these processes at all.
+    """
+    try:
+        _refuse(request, elsewhere)
+    except UserError:
+        if place() == 0:
+            raise
+        time.sleep(5)
+        raise SystemExit(2) from None
+
+
+def _refuse(request: Request, elsewhere: bool) -> None:
+    if elsewhere:
+        raise UserError(
+            "torchrun starts one run over several devices: not with --launcher, --dry-run or a "
+            "suite that joins its folds"
+        )
     suite = load_suite(request.suite)
     methods: tuple[Method, ...] = chosen_methods(suite, request.methods)
     outside = [method.name for method in methods if method.external]
