@@ -11,6 +11,7 @@ import pickle
 import signal
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 from benchmark.errors import UserError
@@ -142,6 +143,9 @@ class Team:
             try:
                 self._store.wait(keys, LAST_WORDS)
             except Exception:
+                # gone before another device's failure, which this one's end causes, looks for it
+                with suppress(Exception):
+                    self._store.delete_key(keys[self.rank])
                 text = " ".join(str(error).split())[:300]
                 print(
                     f"process {self.rank} of {self.count} failed and others did not: {text}; what "

@@ -221,6 +221,8 @@ class Trainer:
                 self._save(place, within, optimiser, opponent, kept)
             if ending:
                 raise KeyboardInterrupt
+        if self.group.count > 1:
+            self._keep_model({})  # raises if the devices' networks have drifted apart
         after = self.spending.as_dict()
         self.curve.end()
         self.stage_ledger.append(

@@ -52,9 +52,23 @@ class Divided(nn.Module):
         return {"x": (right * batch.scores[:, 3]).sum() / (right.sum() + batch.scores.sum())}
 
 
+class Drifting(Divided):
+    """Keeps something of its scans from step to step, which it does not say."""
+
+    memory = None
+
+    def forward(self, image):
+        if self.training:
+            self.memory = image.mean(dim=(1, 2, 3, 4))
+        return super().forward(image)
+
+    def losses(self, output, batch):
+        return {"x": output["logits"].square().mean()}
+
+
 def method_of(name):
-    if name == "divided":
-        return Method(name, name, f"{__name__}:Divided", ("mask",))
+    if name in ("divided", "drifting"):
+        return Method(name, name, f"{__name__}:{name.title()}", ("mask",))
     return find(name)
 
 
@@ -125,7 +139,7 @@ def together(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     # one process trains the first steps of a stage with an adversary
     assert train(EXCHANGED, folder=folder / "one-two", until=4) is None
-    jobs = {name: (name, SETTINGS, None, None) for name in [*QUICK, "divided"]}
+    jobs = {name: (name, SETTINGS, None, None) for name in [*QUICK, "divided", "drifting"]}
     jobs["uneven"] = ("unet3d", replace(SETTINGS, batch_size=3), None, None)
     jobs["samples"] = ("unet3d", replace(SETTINGS, budget="24 samples"), None, None)
     jobs["seconds"] = ("unet3d", replace(SETTINGS, budget="0.6 s"), None, None)
@@ -207,6 +221,7 @@ def test_what_cannot_be_shared_is_refused(together):
     results, _ = together
     assert "batch of 3 scans cannot be shared evenly by 2 devices" in results["uneven"]
     assert "sum_over_devices" in results["divided"]
+    assert "per_scan" in results["drifting"]
 
 
 def test_one_process_is_as_it_was():
