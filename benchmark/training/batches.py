@@ -33,7 +33,7 @@ class Draw(Iterator[np.ndarray]):
     """
 
     def __init__(self, scores: Tensor, size: int, random: np.random.Generator) -> None:
-        category = risk_category(np.expm1(scores[:, 3].double().numpy()))
+        category = risk_category(np.expm1(scores[:, 3].double().cpu().numpy()))
         self._size, self._random = size, random
         self._members = [np.flatnonzero(category == c) for c in range(5)]
         self._queues = {c: random.permutation(m) for c, m in enumerate(self._members) if len(m)}
@@ -62,9 +62,13 @@ class Draw(Iterator[np.ndarray]):
         self._queues = {int(k): np.asarray(q, np.int64) for k, q in state["queues"].items()}
 
 
+DEVICE_SHARE = 0.25
+"""Of a GPU's free memory that the training scans may take."""
+
+
 @dataclass
 class TrainingSet:
-    """The training scans as tensors on the CPU, and the random draw of batches."""
+    """The training scans as tensors, and the random draw of batches."""
 
     image: Tensor
     target: Tensor
@@ -87,6 +91,27 @@ class TrainingSet:
             .flatten(2),
         )
 
+    def on(self, device: torch.device) -> TrainingSet:
+        """The same scans in a GPU's memory, if they take at most `DEVICE_SHARE` of what is free.
+
+        Batches are then drawn and augmented there: one thread of a CPU draws noise more slowly
+        than a GPU trains on it.
+        """
+        if device.type != "cuda":
+            return self
+        tensors = vars(self).values()
+        size = sum(tensor.nbytes for tensor in tensors)
+        if size > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+            return self
+        return TrainingSet(*(tensor.to(device) for tensor in tensors))
+
+    @property
+    def device_bytes(self) -> int:
+        """Bytes of a GPU's memory that the scans take."""
+        if not self.image.is_cuda:
+            return 0
+        return sum(tensor.nbytes for tensor in vars(self).values())
+
     def __len__(self) -> int:
         return len(self.image)
 
@@ -97,6 +122,8 @@ class TrainingSet:
     def take(self, index: np.ndarray) -> Batch:
         """The scans of these indices as they are."""
         chosen = torch.from_numpy(index)
+        if self.image.is_cuda:
+            chosen = chosen.pin_memory().to(self.image.device, non_blocking=True)
         return Batch(
             self.image[chosen].float(),
             self.target[chosen].long(),
@@ -107,7 +134,12 @@ class TrainingSet:
 
 
 def augment(batch: Batch, settings: Settings, random: np.random.Generator) -> Batch:
-    """Shift each scan by whole cells and add noise. Never a reflection: the arteries have sides."""
+    """Shift each scan by whole cells and add noise. Never a reflection: the arteries have sides.
+
+    Shifts come from ``random`` wherever the batch lies; the noise from a generator of its device,
+    seeded from ``random``, so that a CPU's and a GPU's noise differ.
+    """
+    device = batch.image.device
     images, targets, candidates, slice_scores = [], [], [], []
     reach = settings.shift_cells
     for i in range(len(batch.image)):
@@ -120,7 +152,7 @@ def augment(batch: Batch, settings: Settings, random: np.random.Generator) -> Ba
         for axis, shift in enumerate(shifts):
             if shift:
                 size = target.shape[axis]
-                index = torch.arange(size).sub_(int(shift)).clamp_(0, size - 1)
+                index = torch.arange(size, device=device).sub_(int(shift)).clamp_(0, size - 1)
                 image = image.index_select(axis + 1, index)
                 target = target.index_select(axis, index)
                 candidate = candidate.index_select(axis, index)
@@ -132,8 +164,8 @@ def augment(batch: Batch, settings: Settings, random: np.random.Generator) -> Ba
         slice_scores.append(parts)
     image = torch.stack(images)
     if settings.noise:
-        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-        image += settings.noise * torch.randn(image.shape, generator=generator)
+        generator = torch.Generator(device).manual_seed(int(random.integers(2**62)))
+        image += settings.noise * torch.randn(image.shape, generator=generator, device=device)
     return Batch(
         image,
         torch.stack(targets),

@@ -14,6 +14,7 @@ from benchmark import inference
 from benchmark.cohorts.base import Cohort
 from benchmark.contract import CLASSES, SCORE_COUNT, parameter_count
 from benchmark.methods import Method
+from benchmark.training import parallel
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory
@@ -154,7 +155,11 @@ def run_cell(
     if start is not None:
         _load(model, start)
     if weights is None:
-        data = TrainingSet.of(prepared.train)
+        scans = TrainingSet.of(prepared.train)
+        data = scans.on(where)
+        if parallel.group().largest(int(data is scans)):
+            data = scans  # all devices alike, or they would not draw the same noise
+        del scans
         trainer = Trainer(model, data, settings, seed, where, threads, on_progress, resume)
     else:
         _load(model, weights)
@@ -180,11 +185,13 @@ def run_cell(
         ) from error
     count = 1 if trainer is None else trainer.group.count
     before = (0.0, 0) if trainer is None else (trainer.seconds_before, trainer.peak_before)
+    # of the training itself: what the harness keeps of the scans there is the same for all
+    scans = 0 if trainer is None else trainer.data.device_bytes
     result.ledger = {
         **spent,
         "wall_seconds": round(trained - begin + before[0], 3),
         "evaluation_seconds": round(time.perf_counter() - trained, 3),
-        "peak_memory_bytes": max(memory.bytes(), peak, before[1]),
+        "peak_memory_bytes": max(memory.bytes(), peak, before[1]) - scans,
         "parameters": parameter_count(model),
         "grid": list(prepared.grid.shape),
         **determinism.as_dict(),

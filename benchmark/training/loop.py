@@ -169,6 +169,7 @@ class Trainer:
             opponent = make_optimiser(self.settings, stage.opponent_parameters, rate)
         if within is None:
             first = self._batch(next(indices), kept)
+            self.model.train()  # features are kept without; cuDNN's LSTM has no backward then
             self._check_shared(stage, first)
             flops = self._warm_up(stage, first)
             self.model.train()
@@ -365,13 +366,14 @@ class Trainer:
         begin = time.perf_counter()
         if kept is not None:
             chosen = torch.from_numpy(index)
+            there = chosen.to(self.data.scores.device)
             empty = torch.empty(0)
             batch = Batch(
                 empty,
                 empty,
                 empty,
-                self.data.scores[chosen],
-                self.data.slice_scores[chosen],
+                self.data.scores[there],
+                self.data.slice_scores[there],
                 {name: values[chosen] for name, values in kept.items()},
             )
         else:

@@ -9,7 +9,7 @@ from synthetic import prepared
 
 from benchmark.contract import stages_of
 from benchmark.methods import find
-from benchmark.training.batches import TrainingSet
+from benchmark.training.batches import TrainingSet, augment
 from benchmark.training.cell import run_cell
 from benchmark.training.loop import Trainer
 from benchmark.training.recipe import make_optimiser
@@ -22,7 +22,7 @@ NETWORKS = ("mmwfanet", "unet3d", "fcn3d", "resnet3d")
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("name", ["mmwfanet", "arm-mtl", "unet3d"])
+@pytest.mark.parametrize("name", ["mmwfanet", "arm-mtl", "dmtrl", "unet3d"])
 def test_trains_and_predicts_in_every_number_format(name, precision):
     result = run_cell(
         find(name), prepared(), replace(SETTINGS, precision=precision), seed=0, device="cuda"
@@ -55,7 +55,7 @@ def test_no_step_waits_for_the_gpu(name, precision):
     settings = replace(SETTINGS, precision=precision)
     torch.manual_seed(0)
     model = find(name).load()((8, 16, 16), 3, 16).to(device)
-    trainer = Trainer(model, TrainingSet.of(prepared().train), settings, 0, device, 1)
+    trainer = Trainer(model, TrainingSet.of(prepared().train).on(device), settings, 0, device, 1)
     stage = stages_of(model)[0]
     optimiser = make_optimiser(settings, stage.parameters, 0.001)
     batch = trainer._batch(np.arange(4), None)
@@ -72,3 +72,17 @@ def test_no_step_waits_for_the_gpu(name, precision):
 def test_weights_of_slices_are_channels_last():
     model = find("mmwfanet").load()((8, 16, 16), 3, 16).to("cuda")
     assert model.stem.convolve[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_scans_on_the_gpu_give_the_same_batches_as_on_the_cpu():
+    data = TrainingSet.of(prepared().train)
+    there = data.on(torch.device("cuda"))
+    assert there.device_bytes > 0
+    assert data.device_bytes == 0
+    quiet = replace(SETTINGS, noise=0.0)
+    index = np.arange(4)
+    ours = augment(data.take(index), quiet, np.random.default_rng(3))
+    theirs = augment(there.take(index), quiet, np.random.default_rng(3))
+    for name in ("image", "target", "candidate", "scores", "slice_scores"):
+        assert getattr(theirs, name).is_cuda
+        assert torch.equal(getattr(theirs, name).cpu(), getattr(ours, name))

@@ -12,6 +12,7 @@ from benchmark.runs.currency import currency
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.lock import Locks
 from benchmark.runs.store import LOCKS, Store
+from benchmark.suites.load import load_suite
 
 NETWORK = "class Net:\n    outputs = ('mask',)\n    depth = {depth}\n"
 
@@ -68,6 +69,7 @@ def test_settings_cohort_and_split_are_compared_with_the_suites(make_run, tmp_pa
     outcome, _ = make_run(methods=("unet3d",))
     plan = json.loads(json.dumps(outcome.plan)) | {"suite": "table1"}
     plan["cohort"]["name"] = "phantom"
+    plan["settings"]["options"] = load_suite("table1").scales[plan["scale"]].settings.options
     text = str(currency(FinishedRun(outcome.folder, plan)))
     assert "settings (budget, width)" in text
     assert "the cohort" in text
