@@ -18,7 +18,14 @@ from baselines.blocks import (
     unfold,
     use_channels_last,
 )
-from benchmark.contract import CLASSES, Batch, Stage, candidate_cross_entropy
+from benchmark.contract import (
+    CLASSES,
+    Batch,
+    Stage,
+    candidate_cross_entropy,
+    device_count,
+    sum_over_devices,
+)
 
 PRETRAINING_SHARE = 0.2
 CODE_WEIGHT = 0.01
@@ -109,20 +116,25 @@ class ACNNSeg(nn.Module):
             self._set_frozen(False)
         reference = one_hot(batch.target)
         logits = self.autoencoder(reference)
-        cells = reference.sum(dim=(0, 2, 3, 4))
+        cells = sum_over_devices(reference.sum(dim=(0, 2, 3, 4)))
         present = cells > 0
         weight = torch.where(present, cells.sum() / (present.sum() * cells.clamp(min=1)), cells)
         with torch.no_grad():
             self._record_dice(logits.argmax(dim=1), batch.target)
         error = F.cross_entropy(logits.float(), batch.target, weight=weight)
+        if device_count() > 1:  # the mean's divisor is that of the whole batch as well
+            part = (weight * reference.sum(dim=(0, 2, 3, 4))).sum()
+            error = sum_over_devices(error * part) / (weight * cells).sum()
         return {"label reconstruction": error}
 
     def _record_dice(self, predicted: Tensor, target: Tensor) -> None:
         lesion = target > 0
-        size = lesion.sum() + (predicted > 0).sum()
-        if not bool(lesion.any()):
+        lesions = sum_over_devices(lesion.sum())
+        size = lesions + sum_over_devices((predicted > 0).sum())
+        hit = sum_over_devices((lesion & (predicted == target)).sum())
+        if not bool(lesions > 0):
             return
-        dice = 2 * (lesion & (predicted == target)).sum() / size
+        dice = 2 * hit / size
         old = self.autoencoder_dice
         self.autoencoder_dice.copy_(torch.where(old.isnan(), dice, 0.9 * old + 0.1 * dice))
 

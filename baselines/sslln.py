@@ -20,7 +20,13 @@ from baselines.blocks import (
     use_channels_last,
     volume_of,
 )
-from benchmark.contract import CLASSES, Batch, candidate_cross_entropy
+from benchmark.contract import (
+    CLASSES,
+    Batch,
+    candidate_cross_entropy,
+    device_count,
+    sum_over_devices,
+)
 
 ARTERIES = 3
 NEIGHBOURS = 2
@@ -188,8 +194,8 @@ def landmark_maps(target: Tensor, sigma: float = LANDMARK_SIGMA) -> Tensor:
 
 def landmark_loss(logits: Tensor, heat: Tensor) -> Tensor:
     """Sigmoid cross entropy; heat and its absence weigh the same over the batch."""
-    hot = heat.sum()
-    share = (hot / heat.numel()).clamp(1e-6, 1 - 1e-6)
+    hot = sum_over_devices(heat.sum())
+    share = (hot / (heat.numel() * device_count())).clamp(1e-6, 1 - 1e-6)
     logits = logits.float()
     present = F.logsigmoid(logits)
     absent = present - logits  # log sigmoid(-x) = log sigmoid(x) - x: one slow function, not two

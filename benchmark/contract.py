@@ -26,7 +26,13 @@ defines any of
 * ``losses(output, batch) -> dict[str, Tensor]``: named terms, added up;
 * ``stages() -> list[Stage]``: several stages of training, each with a share of the one budget
   (pretraining, a head on kept features, an adversary);
-* ``after_step()``: called after every optimiser step of a stage (closed-form updates).
+* ``after_step()``: called after every optimiser step of a stage (closed-form updates);
+* ``per_scan``: names of attributes that the network keeps from one step to the next and whose
+  tensors have a row for each scan of the batch.
+
+Where several devices share a batch, each has its part, and the mean of their losses is minimised.
+Losses that are means over scans need nothing for that; sums over the whole batch that meet in a
+quotient (class weights, Dice) go through :func:`sum_over_devices`.
 
 Nothing here depends on the rest of the harness, so networks that import it stay usable alone.
 """
@@ -39,6 +45,29 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+_SHARING: dict = {"count": 1, "sum": None}
+"""Set by the harness while several devices share a batch."""
+
+
+def device_count() -> int:
+    """Devices that share the batch, 1 for most trainings."""
+    return _SHARING["count"]
+
+
+def sum_over_devices(value: Tensor) -> Tensor:
+    """Sum of a tensor over the devices that share the batch, with its gradient.
+
+    On one device it is the tensor itself, so a loss may use it wherever a sum, not a mean, over
+    the batch's scans is meant.
+
+    Parameters
+    ----------
+    value : Tensor
+        The same shape on every device; every device must come here equally often.
+    """
+    return value if _SHARING["sum"] is None else _SHARING["sum"](value)
+
 
 CLASSES = 4
 """Background, LAD (with the left main), LCX, RCA."""
@@ -173,7 +202,7 @@ def candidate_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
     Tensor
         Scalar; 0 (with a gradient) when the batch holds no candidate at all.
     """
-    if logits.is_cuda:
+    if logits.is_cuda or device_count() > 1:
         return _masked_cross_entropy(logits, batch)
     chosen = batch.candidate
     if not bool(chosen.any()):
@@ -192,9 +221,10 @@ def _masked_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
     """
     chosen = batch.candidate.unsqueeze(1)
     truth = (batch.target.unsqueeze(1) == _classes(logits)) & chosen  # (B, 4, Z, Y, X)
-    weight = _weights_of(truth.sum(dim=(0, 2, 3, 4)).float()).view(1, -1, 1, 1, 1)
-    each = weight * truth
-    return -(each * logits.float().log_softmax(dim=1)).sum() / each.sum().clamp(min=1e-6)
+    counts = sum_over_devices(truth.sum(dim=(0, 2, 3, 4)).float())
+    each = _weights_of(counts).view(1, -1, 1, 1, 1) * truth
+    right = sum_over_devices((each * logits.float().log_softmax(dim=1)).sum())
+    return -right / sum_over_devices(each.sum()).clamp(min=1e-6)
 
 
 def _classes(logits: Tensor) -> Tensor:

@@ -83,6 +83,8 @@ class ReverseMapping(nn.Module):
         Sizes of the head: features -> hidden -> scores.
     """
 
+    per_scan = ("_pairs",)
+
     def __init__(self, features: int, hidden: int, scores: int) -> None:
         super().__init__()
         # not batch norm: a scan is one row here, and the paper tier has one scan a step

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmark.contract import device_count, sum_over_devices
+
 ARTERIES = 3
 DICE_WEIGHTINGS = ("sudre", "uniform")
 INTER_FORMS = ("differentiable", "as-printed")
@@ -36,7 +38,8 @@ def generalised_dice(
     Tensor
         Scalar in 0..1; 0, with a gradient, if no cell counts.
     """
-    if logits.is_cuda:  # no gathering, for whose size the CPU would wait
+    # no gathering on a GPU, for whose size the CPU would wait
+    if logits.is_cuda or device_count() > 1:
         share, truth = _masked_rows(logits, target, mask)
     else:
         rows = logits.movedim(1, -1)[mask].float()  # (cells, 4)
@@ -44,15 +47,15 @@ def generalised_dice(
             return logits.sum() * 0.0
         share = rows.softmax(dim=1)
         truth = F.one_hot(target[mask], logits.shape[1]).to(share.dtype)
-    volume = truth.sum(dim=0)
+    volume = sum_over_devices(truth.sum(dim=0))
     if weighting == "sudre":
         # a class absent from the batch would weigh infinitely: it takes the largest finite weight
         weight = torch.where(volume > 0, 1 / volume.clamp(min=1) ** 2, 0.0)
         weight = torch.where(volume > 0, weight, weight.max())
     else:
         weight = torch.ones_like(volume)
-    overlap = (weight * (share * truth).sum(dim=0)).sum()
-    total = (weight * (share + truth).sum(dim=0)).sum()
+    overlap = (weight * sum_over_devices((share * truth).sum(dim=0))).sum()
+    total = (weight * sum_over_devices((share + truth).sum(dim=0))).sum()
     loss = 1 - 2 * overlap / total.clamp(min=1e-8)
     return torch.where(volume.sum() > 0, loss, 0 * loss)
 

@@ -107,6 +107,9 @@ def run(
     What is finished is not trained again, and a training that was stopped (Ctrl-C, SIGTERM, a
     crash) goes on from its checkpoint: type the same command. Exit status 1 says that a method
     failed; its reason is on the leaderboard.
+
+    \b
+    torchrun --nproc-per-node 2 -m benchmark run ...    each training over two devices
     """
     pairs = []
     for text in changes:
@@ -122,6 +125,7 @@ def run(
     if deterministic:
         pairs.append(("deterministic", "true"))
     from benchmark.report.consoles import make_console
+    from benchmark.runs import together
     from benchmark.runs.display import Display, LiveDisplay
     from benchmark.runs.execute import execute
     from benchmark.runs.request import Request, split_names
@@ -133,6 +137,11 @@ def run(
     display = LiveDisplay(console) if live else Display(console)
     request = Request(methods=names, changes=tuple(pairs), **options)
     folds = load_suite(request.suite).orcascore_folds
+    several = together.count() > 1
+    if several:
+        together.refuse(request, launcher != "here" or dry_run or bool(folds))
+        if together.place():
+            return together.follow(request)
     if dry_run:
         if folds:  # every fold is a run of its own, and they are all of one size
             request = replace(request, fold=f"1/{folds}")
@@ -143,7 +152,9 @@ def run(
         if launcher != "here":
             raise UserError(f"--launcher {launcher}: this suite joins its folds in one process")
         return _cross_validate(request, display, folds)
-    if launcher == "here":
+    if several:
+        outcome = together.lead(request, display)
+    elif launcher == "here":
         outcome = execute(request, display)
     else:
         from benchmark.cluster.launch import launch

@@ -14,6 +14,7 @@ from benchmark import inference
 from benchmark.cohorts.base import Cohort
 from benchmark.contract import CLASSES, SCORE_COUNT, parameter_count
 from benchmark.methods import Method
+from benchmark.training import parallel
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory
@@ -114,6 +115,11 @@ def run_cell(
         The training's checkpoint: it goes on from there, and keeps one there. Not for a method
         that trains itself.
 
+    Returns
+    -------
+    CellResult
+        Where several devices train together, only the first one's holds predictions.
+
     Raises
     ------
     CellFailed
@@ -149,7 +155,11 @@ def run_cell(
     if start is not None:
         _load(model, start)
     if weights is None:
-        data = TrainingSet.of(prepared.train).on(where)
+        scans = TrainingSet.of(prepared.train)
+        data = scans.on(where)
+        if parallel.group().largest(int(data is scans)):
+            data = scans  # all devices alike, or they would not draw the same noise
+        del scans
         trainer = Trainer(model, data, settings, seed, where, threads, on_progress, resume)
     else:
         _load(model, weights)
@@ -160,6 +170,12 @@ def run_cell(
             if trainer is not None:
                 trainer.run()
             trained = time.perf_counter()
+            peak = memory.bytes()
+            spent = NOTHING_SPENT
+            if trainer is not None:
+                spent, peak = _spent(trainer, settings), trainer.group.largest(peak)
+                if trainer.group.rank:
+                    return result  # the first device predicts
             predict(model, method, prepared.test, settings, where, result)
     except (CellFailed, KeyboardInterrupt):
         raise
@@ -167,7 +183,7 @@ def run_cell(
         raise CellFailed(
             f"{type(error).__name__}: {_first_line(error)}", traceback.format_exc()
         ) from error
-    spent = NOTHING_SPENT if trainer is None else _spent(trainer, settings)
+    count = 1 if trainer is None else trainer.group.count
     before = (0.0, 0) if trainer is None else (trainer.seconds_before, trainer.peak_before)
     # of the training itself: what the harness keeps of the scans there is the same for all
     scans = 0 if trainer is None else trainer.data.device_bytes
@@ -175,11 +191,12 @@ def run_cell(
         **spent,
         "wall_seconds": round(trained - begin + before[0], 3),
         "evaluation_seconds": round(time.perf_counter() - trained, 3),
-        "peak_memory_bytes": max(memory.bytes(), before[1]) - scans,
+        "peak_memory_bytes": max(memory.bytes(), peak, before[1]) - scans,
         "parameters": parameter_count(model),
         "grid": list(prepared.grid.shape),
         **determinism.as_dict(),
         **machine(where, threads),
+        **({"devices": count} if count > 1 else {}),
     }
     diagnostics = getattr(model, "diagnostics", None)
     if diagnostics:

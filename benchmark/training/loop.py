@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import Batch, Stage, stages_of
-from benchmark.training import state, stop
+from benchmark.training import parallel, state, stop
 from benchmark.training.batches import TrainingSet, augment
 from benchmark.training.checkpoint import Resume
-from benchmark.training.clock import DeviceClock, PeakMemory, Spending
+from benchmark.training.clock import PeakMemory, Spending
 from benchmark.training.curve import LossCurve, Report
 from benchmark.training.recipe import autocast, learning_rate_factor, make_optimiser
 from benchmark.training.settings import Budget, Settings
@@ -80,7 +80,9 @@ class Trainer:
         self.model, self.data, self.settings = model, data, settings
         self.device = device
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 20]))
-        self.clock = DeviceClock(device, threads)
+        self.group = parallel.group()
+        self.group.prepare(model)
+        self.clock = self.group.clock(device, threads)
         self.data_seconds = 0.0
         self.spending = Spending(Budget.parse(settings.budget), self.clock)
         self.curve = LossCurve(self.spending, report)
@@ -115,11 +117,14 @@ class Trainer:
         if abs(sum(stage.share for stage in stages) - 1) > 1e-6:
             raise CellFailed("the shares of its stages do not add up to 1")
         ends = list(itertools.accumulate(stage.share for stage in stages))
-        snapshot = None if self._resume is None else self._resume.load()
+        if self._resume is not None:
+            snapshot = self.group.first(self._resume.load)
+        else:
+            snapshot = None
         if snapshot is not None:
             snapshot = self._accept(snapshot, stages)
         place = 0 if snapshot is None else int(snapshot.values["stage"])
-        with stop.heeding():
+        with stop.heeding(), self.group.working():
             while place < len(stages):
                 begin = ends[place - 1] if place else 0.0
                 try:
@@ -130,7 +135,8 @@ class Trainer:
                     continue
                 snapshot = None
                 place += 1
-            if self._resume is not None and self._resume.due(at_end=True):
+            due = self._resume is not None and self._resume.due(at_end=True)
+            if self.group.agree(self.clock, due)[0]:
                 self._save(len(stages), None)
 
     def _run_stage(
@@ -139,10 +145,12 @@ class Trainer:
         """One stage from its beginning, or from within as a snapshot has it."""
         self.model.train()
         size = self.settings.batch_size * stage.batch_scale
+        if fault := self.group.fault(min(size, len(self.data))):
+            raise CellFailed(fault)
         rate = self.settings.learning_rate * stage.learning_rate
         within = None if snapshot is None else snapshot.values["within"]
         if snapshot is not None:
-            state.restore_model(self.model, snapshot.tensors, snapshot.values["model"])
+            self._restore_model(snapshot)
         if within is None:
             self._good = self._snapshot(place, None)
             kept = self._keep(stage) if stage.keep is not None else None
@@ -162,6 +170,7 @@ class Trainer:
         if within is None:
             first = self._batch(next(indices), kept)
             self.model.train()  # features are kept without; cuDNN's LSTM has no backward then
+            self._check_shared(stage, first)
             flops = self._warm_up(stage, first)
             self.model.train()
             before, done = self.spending.as_dict(), 0
@@ -195,12 +204,13 @@ class Trainer:
                 loss = self._step(stage.losses, batch, optimiser, stage.parameters)
                 if after_step is not None:
                     after_step()
-            self.spending.add(1, len(batch.scores), flops)
+            self.spending.add(1, len(batch.scores) * self.group.count, flops)
             ending = stop.asked()
             due = self._resume is not None and (ending or self._resume.due())
+            ending, due = self.group.agree(self.clock, ending, due)
             # reading the loss waits for a GPU: only now and then
             if count % 10 == 0 or self.device.type == "cpu" or due:
-                value = float(loss)
+                value = self.group.mean(loss)
                 if not math.isfinite(value):
                     raise _Diverged(value, stage.name, count + 1)
                 if count % 10 == 0 or self.device.type == "cpu":
@@ -212,6 +222,8 @@ class Trainer:
                 self._save(place, within, optimiser, opponent, kept)
             if ending:
                 raise KeyboardInterrupt
+        if self.group.count > 1:
+            self._keep_model({})  # raises if the devices' networks have drifted apart
         after = self.spending.as_dict()
         self.curve.end()
         self.stage_ledger.append(
@@ -242,7 +254,7 @@ class Trainer:
         values = {
             "stage": place,
             "within": within,
-            "model": state.keep_model(self.model, tensors),
+            "model": self._keep_model(tensors),
             "random": state.keep_random(tensors, self.device),
             "order": self.random.bit_generator.state,
             "scaler": self._scaler.state_dict(),
@@ -261,6 +273,23 @@ class Trainer:
         # never changed after they were computed: not copied
         tensors |= {f"kept/{name}": tensor.contiguous() for name, tensor in (kept or {}).items()}
         return state.Snapshot(tensors, values)
+
+    def _keep_model(self, tensors: dict[str, Tensor]) -> dict:
+        """The network's state, the same whatever the number of devices."""
+        found: dict[str, Tensor] = {}
+        values = state.keep_model(self.model, found)
+        try:
+            tensors.update(self.group.gathered(self.model, found))
+        except ValueError as error:
+            raise CellFailed(str(error)) from None
+        return values
+
+    def _restore_model(self, snapshot: state.Snapshot, whole: bool = False) -> None:
+        """Give the network a snapshot's state: this device's part of it, or the ``whole``."""
+        tensors = snapshot.tensors
+        if not whole:
+            tensors = self.group.part(self.model, tensors)
+        state.restore_model(self.model, tensors, snapshot.values["model"])
 
     def _save(self, place: int, within: dict | None, *parts) -> None:
         """Write the checkpoint, unless a weight is no number: that is nothing to go on from."""
@@ -282,10 +311,10 @@ class Trainer:
             values = snapshot.values
             if not 0 <= int(values["stage"]) <= len(stages):
                 raise ValueError("it is in a stage that the network does not have")
-            state.restore_model(self.model, snapshot.tensors, values["model"])
+            self._restore_model(snapshot)
         except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
             self._restore(before)
-            state.restore_model(self.model, before.tensors, before.values["model"])
+            self._restore_model(before)
             self._resume.discard(str(error) or type(error).__name__)
             return None
         self.seconds_before, self.peak_before = float(values["seconds"]), int(values["peak"])
@@ -349,7 +378,7 @@ class Trainer:
             )
         else:
             batch = augment(self.data.take(index), self.settings, self.random)
-        batch = batch.to(self.device)
+        batch = self.group.share(batch).to(self.device)
         self.data_seconds += time.perf_counter() - begin
         return batch
 
@@ -359,6 +388,7 @@ class Trainer:
             terms = losses(batch)
             loss = sum(terms.values())
         self._scaler.scale(loss).backward()
+        self.group.average(parameters)
         self._scaler.unscale_(optimiser)
         nn.utils.clip_grad_norm_([p for p in parameters if p.grad is not None], GRADIENT_NORM)
         self._scaler.step(optimiser)
@@ -376,16 +406,40 @@ class Trainer:
         self.model.zero_grad(set_to_none=True)
         self.model.load_state_dict(state)
         torch.set_rng_state(random_state)
-        return float(counter.get_total_flops())
+        return float(counter.get_total_flops() * self.group.count)
+
+    def _check_shared(self, stage: Stage, batch: Batch) -> None:
+        """Make sure that a loss on the parts of a batch is that of the batch."""
+        if self.group.count == 1:
+            return
+        before = self._snapshot(0, None)
+
+        def losses(whole: Batch | None) -> float:
+            with torch.no_grad(), self._autocast:
+                chosen = batch if whole is None else whole.to(self.device)
+                return float(sum(stage.losses(chosen).values()))
+
+        def restore(whole: bool) -> None:
+            self._restore_model(before, whole)
+            state.restore_random(before.tensors, before.values["random"], self.device)
+
+        if fault := self.group.check(losses, restore):
+            raise CellFailed(fault)
 
     def _keep(self, stage: Stage) -> dict[str, Tensor]:
         """Compute the stage's kept features of every training scan, under the budget."""
         self.model.eval()
         parts: list[dict[str, Tensor]] = []
+        chunks: list[int] = []
         flops = 0.0
         with torch.no_grad():
             for begin in range(0, len(self.data), self.settings.batch_size):
-                index = np.arange(begin, min(begin + self.settings.batch_size, len(self.data)))
+                end = min(begin + self.settings.batch_size, len(self.data))
+                chunks.append(end - begin)
+                index = self.group.rows(begin, end)
+                if not len(index):  # fewer scans than devices are left
+                    self.spending.add(0, chunks[-1], flops * chunks[-1])
+                    continue
                 image = self.data.take(index).image.to(self.device)
                 with self.clock, self._autocast:
                     if begin == 0:
@@ -394,5 +448,6 @@ class Trainer:
                         flops = counter.get_total_flops() / len(index)
                     else:
                         parts.append(stage.keep(image))
-                self.spending.add(0, len(index), flops * len(index))
-        return {name: torch.cat([part[name].float().cpu() for part in parts]) for name in parts[0]}
+                parts[-1] = {name: value.float().cpu() for name, value in parts[-1].items()}
+                self.spending.add(0, chunks[-1], flops * chunks[-1])
+        return self.group.join(parts, chunks)

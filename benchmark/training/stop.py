@@ -36,6 +36,11 @@ def ask(signum: int) -> bool:
     return True
 
 
+def note(signum: int) -> None:
+    """Note a wish to stop for a training that has begun, or is just about to."""
+    _Wish.signum = signum
+
+
 def asked() -> bool:
     """Whether the loop should stop now."""
     return _Wish.signum is not None
