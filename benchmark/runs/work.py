@@ -214,7 +214,9 @@ class Worker:
     # ---- in a child
 
     def _start(self, job: Job) -> Child:
-        if self._can_fork:
+        # A fork has no threads of the libraries that unpack scans (blosc2, ITK) and would wait for
+        # them forever; what trains itself reads scans.
+        if self._can_fork and job.cohort is None:
             child = fork(job, self.prepared)
             if child is not None:
                 return child

@@ -183,6 +183,30 @@ def test_a_fork_that_cannot_use_threads_is_replaced_by_an_interpreter(lab, monke
     assert "finished" in lab.run(lab.cell("Good"))
 
 
+def test_a_system_that_reads_scans_is_never_a_fork(lab, monkeypatch):
+    """In a fork the threads that unpack scans are missing, and it would wait for them forever."""
+
+    class Started(Exception):
+        pass
+
+    class Interpreters:
+        def __init__(self, prepared):
+            pass
+
+        def start(self, job):
+            raise Started(job.cohort)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(work, "fork", lambda job, prepared: pytest.fail("it was forked"))
+    monkeypatch.setattr(work, "Interpreters", Interpreters)
+    worker = lab.worker()
+    worker.cohort = "scans"
+    with pytest.raises(Started, match="scans"):
+        lab.run(lab.cell("nnunet"), worker=worker)
+
+
 def test_a_network_that_hangs_or_is_slow_runs_out_of_time(lab, monkeypatch):
     monkeypatch.setattr(work, "STOP_SECONDS", 0.3)
     plan = lab.cell("Sleeps")
