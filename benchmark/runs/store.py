@@ -156,7 +156,7 @@ class Store:
 
     def _fault(self, path: Path, read: Iterable[str] = ()) -> str:
         """What is wrong with a cell's folder; of a format without manifests nothing is known."""
-        if not (path / MANIFEST).is_file() and _format(path / RUN) == WITHOUT_MANIFEST:
+        if _is_old(path):
             return ""
         return fault(path, read)
 
@@ -172,7 +172,7 @@ class Store:
         path = self.cells / folder
         if not path.is_dir():
             return Standing("absent")
-        if _format(path / RUN) == WITHOUT_MANIFEST and not (path / MANIFEST).is_file():
+        if _is_old(path):
             return Standing("old", "kept by a version of this program that wrote no manifest")
         wrong = fault(path, (RUN, PREDICTIONS) if read else (RUN,))
         if wrong:
@@ -377,12 +377,15 @@ def _plain(cell: CellPlan) -> dict:
     }
 
 
-def _format(path: Path) -> object:
-    """The format that a run.json says it has; None if it says nothing."""
+def _is_old(path: Path) -> bool:
+    """Whether a cell's folder is of the format without manifests."""
+    if (path / MANIFEST).is_file():
+        return False
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["format"]
+        values = json.loads((path / RUN).read_text(encoding="utf-8"))
+        return values["format"] == WITHOUT_MANIFEST
     except UNREADABLE:
-        return None
+        return False
 
 
 def _write_json(path: Path, values: dict) -> None:

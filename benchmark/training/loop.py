@@ -172,7 +172,6 @@ class Trainer:
             self.model.train()  # features are kept without; cuDNN's LSTM has no backward then
             self._check_shared(stage, first)
             flops = self._warm_up(stage, first)
-            self.model.train()
             before, done = self.spending.as_dict(), 0
             self.curve.begin(stage.name)
         else:
