@@ -21,7 +21,6 @@ from benchmark.cohorts.base import Scan
 from benchmark.errors import UserError
 from benchmark.hidden.hold_out import (
     Public,
-    hash_of,
     labels_of,
     read_hidden,
     read_public,
@@ -34,6 +33,7 @@ from benchmark.hidden.submission import (
     read_submission,
     scan_of,
 )
+from benchmark.manifest import sha256
 from benchmark.prediction.board import outside_cell
 from benchmark.prediction.outside import find_label_maps, judge_labels, judge_scores, read_labels
 from benchmark.prediction.table import read_table
@@ -118,7 +118,7 @@ def _add(
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
         raise UserError(f"{folder}: not scored: {faults[0]}{more}")
     cell = _judge(sent, board, public, hidden, display)
-    entry = Entry(sent.system, sent.team, sent.training, now, hash_of(folder / MANIFEST), cell)
+    entry = Entry(sent.system, sent.team, sent.training, now, sha256(folder / MANIFEST), cell)
     for other in entries:
         same = np.array_equal(other.cell.reference, cell.reference)
         if other.cell.ids != cell.ids or not same:
@@ -234,7 +234,7 @@ def write_board(board: Board, folder: Path) -> list[Path]:
 
 def _refuse(sent: Submission, entries: tuple[Entry, ...], board: Public, now: float) -> None:
     """What a submission may not be, whatever it holds."""
-    digest = hash_of(sent.folder / MANIFEST)
+    digest = sha256(sent.folder / MANIFEST)
     for entry in entries:
         if entry.digest == digest:
             raise UserError(f"{sent.folder}: was scored before, as {entry.system!r}")

@@ -31,6 +31,7 @@ from benchmark.cohorts.geometry import to_scan_grid, write_image, write_labels
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 from benchmark.hidden.guard import MARK
+from benchmark.manifest import sha256
 
 FORMAT = 1
 MANIFEST = "hold-out.json"
@@ -191,7 +192,7 @@ def read_hidden(folder: Path, public: Public) -> Hidden:
         raise UserError(f"{folder / MARK}: not what the public part was committed to; restore it")
     for id, wanted in found.labels.items():
         path = labels_of(folder, id)
-        if not path.is_file() or hash_of(path) != wanted:
+        if not path.is_file() or sha256(path) != wanted:
             raise UserError(f"{path}: lost or changed since it was committed to; restore it")
     return found
 
@@ -209,12 +210,6 @@ def labels_of(hidden: Path, id: str) -> Path:
 def file_name(id: str) -> str:
     """An id as the name of a file, as `benchmark predict` writes it."""
     return quote(id, safe=" ()+,=@")
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_places(public: Path, hidden: Path) -> None:
@@ -246,7 +241,7 @@ def _write_scans(
         write_image(to_scan_grid(scan.voxels, grid), image)
         write_labels(drawn, scan.labels, grid)
         if tests:
-            images[id], labels[id] = hash_of(image), hash_of(drawn)
+            images[id], labels[id] = sha256(image), sha256(drawn)
         if progress is not None:
             progress(done, total)
     return images, labels

@@ -26,7 +26,8 @@ from benchmark.cohorts.base import Progress, Scan
 from benchmark.cohorts.headers import parts_of
 from benchmark.cohorts.volumes import read_scan
 from benchmark.errors import UserError
-from benchmark.hidden.hold_out import Public, file_name, hash_of, image_of, read_public
+from benchmark.hidden.hold_out import Public, file_name, image_of, read_public
+from benchmark.manifest import sha256
 from benchmark.prediction.outside import find_label_maps, read_labels
 from benchmark.prediction.table import read_table
 
@@ -113,7 +114,7 @@ def make_submission(
                     shutil.copyfile(part, draft / "labels" / part.name)
         else:
             shutil.copyfile(source, draft / TABLE)
-        files = {name: hash_of(draft / name) for name in _there(draft)}
+        files = {name: sha256(draft / name) for name in _there(draft)}
         made = Submission(
             draft, board.board, system.strip(), team.strip(), training.strip(), kind, columns, files
         )
@@ -224,7 +225,7 @@ def _faults_of_files(sent: Submission) -> Iterator[str]:
     for name, wanted in sorted(sent.files.items()):
         if name not in there:
             yield f"{place}/{name!r}: is in the manifest, but not in the folder"
-        elif hash_of(place / name) != wanted:
+        elif sha256(place / name) != wanted:
             yield f"{place / name}: is not the file of the manifest (another SHA-256)"
 
 
@@ -289,6 +290,6 @@ def scan_of(public: Path, board: Public, id: str) -> Scan:
     path = image_of(public, id)
     if not path.is_file():
         raise UserError(f"{path}: not there; fetch the public part again ({file_name(id)})")
-    if hash_of(path) != board.images[id]:
+    if sha256(path) != board.images[id]:
         raise UserError(f"{path}: was changed; fetch the public part again")
     return read_scan(path, id=id)

@@ -17,6 +17,7 @@ import numpy as np
 from benchmark.cohorts.base import Scan
 from benchmark.errors import UserError
 from benchmark.inference import dense_labels
+from benchmark.manifest import sha256
 from benchmark.methods import METHODS, Method, find
 from benchmark.runs.finished import FinishedRun, find_run
 from benchmark.runs.plan import harness_hash
@@ -316,8 +317,7 @@ def _build(cell: KeptCell, kind: Method, grid: TrainingGrid, settings: Settings,
 
 
 def _identity(checkpoint: Path, cell: KeptCell) -> str:
-    with checkpoint.open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    weights = sha256(checkpoint)
     # one set of weights may be tested with a view missing: another key
     return hashlib.sha256(repr((cell.key, weights)).encode()).hexdigest()[:16]
 
