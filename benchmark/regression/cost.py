@@ -12,11 +12,11 @@ import statistics
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
+from benchmark.memory import held_bytes
 from benchmark.methods import Method
 from benchmark.training.settings import Settings
 
@@ -112,7 +112,7 @@ def measure_here(method: Method, prepared, settings: Settings, rounds: int = ROU
     torch.set_num_threads(1)
     loop = calibration()
     loop()
-    held = _held()
+    held = held_bytes()
     times, ratios, peak = [loop()], [], 0.0
     for count in range(rounds):
         ledger = run_cell(method, prepared, settings, count, "cpu", 1).ledger
@@ -148,18 +148,3 @@ def calibration() -> Callable[[], float]:
         return time.process_time() - begin
 
     return loop
-
-
-def _held() -> int:
-    """Memory that this process holds now, bytes; its peak so far where only that is told."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import resource
 import sys
 import traceback
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
+from benchmark.memory import peak_bytes as peak_of_process
 from benchmark.methods import Method
 from benchmark.runs.interrupt import Stopped
 from benchmark.runs.store import read_weights, write_arrays
@@ -168,8 +168,7 @@ def peak_bytes(device: str = "cpu") -> int:
     torch = sys.modules.get("torch")
     if device == "cuda" and torch is not None and torch.cuda.is_initialized():
         return int(torch.cuda.max_memory_allocated())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_of_process()
 
 
 def _causes(error: BaseException | None):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
-from pathlib import Path
 
 import torch
 
+from benchmark import memory
 from benchmark.training.settings import Budget
 
 
@@ -133,20 +131,10 @@ class PeakMemory:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             return
-        try:  # Linux
-            Path("/proc/self/clear_refs").write_text("5")
-        except OSError:
-            pass
+        memory.begin_peak()
 
     def bytes(self) -> int:
         """Peak so far."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
-        try:
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-        except OSError:
-            pass
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        return memory.peak_bytes()
