@@ -1,10 +1,12 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and whether a place takes files at all."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+from benchmark.errors import UserError
 
 
 def write_text(path: Path, text: str) -> None:
@@ -28,6 +30,31 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def require_writable(folder: Path, named: Path | str | None = None, advice: str = "") -> None:
+    """Make a folder and, for a moment, a file in it: before hours go into what could not be kept.
+
+    Parameters
+    ----------
+    folder : Path
+    named : Path or str, optional
+        What the user chose and the message names; by default the folder itself.
+    advice : str
+        What to do instead, the message's end.
+
+    Raises
+    ------
+    UserError
+        If that fails.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        rest = f"; {advice}" if advice else ""
+        raise UserError(f"cannot write to {named or folder}: {error.strerror}{rest}") from None
 
 
 def _umask() -> int:

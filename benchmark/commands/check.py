@@ -171,7 +171,7 @@ def _simulate(suite, path, repeat) -> int:
 
 
 def _writable(path: Path) -> None:
-    """Make the file's folder, so that a report can be kept.
+    """Try the file's folder, so that a report can be kept.
 
     Raises
     ------
@@ -179,10 +179,8 @@ def _writable(path: Path) -> None:
         If that fails, or a folder bears the file's name.
     """
     from benchmark.errors import UserError
+    from benchmark.whole import require_writable
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
     if path.is_dir():
-        raise UserError(f"cannot write {path}: it is a folder")
+        raise UserError(f"cannot write to {path}: it is a folder")
+    require_writable(path.parent, path)

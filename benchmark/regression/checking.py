@@ -26,6 +26,7 @@ from benchmark.runs.display import Display
 from benchmark.runs.execute import Outcome, execute
 from benchmark.runs.request import Request
 from benchmark.runs.store import Store
+from benchmark.whole import require_writable
 
 FIRST_SEED = 100
 """First seed of a baseline; a check trains seeds from 0, so that its seeds are new ones."""
@@ -174,7 +175,7 @@ def update(
         old = read_baseline(path, remedy(target.name, path))
         history = (*old.history, old.entry)
     Store(out).check_writable()
-    _check_writable(path)
+    require_writable(path.parent, advice="choose another file with --against")
     outcome = _train(target, range(first_seed, first_seed + seeds), out, cache, display)
     failed = failures(outcome.cells)
     if failed:
@@ -252,15 +253,3 @@ def _measure(
     with display.counting("step time and memory") as progress:
         prepared = prepare_costs(outcome.cohort, target.split, settings, grid)
         return measure_costs(settled, prepared, settings, sittings, progress)
-
-
-def _check_writable(path: Path) -> None:
-    """Raise UserError before minutes are spent on what could not be kept."""
-    import tempfile
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise UserError(f"cannot write to {path.parent}: {error.strerror}") from None

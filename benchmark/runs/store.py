@@ -19,6 +19,7 @@ from benchmark.manifest import MANIFEST, fault, to_disk, write_manifest
 from benchmark.methods import Method
 from benchmark.runs.kept_files import SCORES, UNREADABLE, VOLUMES, read_arrays, read_values
 from benchmark.runs.plan import FORMAT, CellPlan
+from benchmark.whole import require_writable
 
 __all__ = ["CHECKPOINT", "KeptCell", "Store", "named", "read_weights"]
 
@@ -282,14 +283,7 @@ class Store:
         UserError
             If that fails, before hours are spent on what could not be kept.
         """
-        try:
-            self.cells.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.cells):
-                pass
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {self.root}: {error.strerror}; choose another folder with --out"
-            ) from None
+        require_writable(self.cells, self.root, "choose another folder with --out")
 
     @contextmanager
     def draft(self, name: str) -> Iterator[Path]:
