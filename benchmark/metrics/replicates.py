@@ -210,7 +210,7 @@ def replicate(
     Raises
     ------
     ValueError
-        For unlike shapes, bad references, negative volumes.
+        For unlike shapes or numbers of seeds, bad references, negative volumes.
     """
     truth = np.asarray(reference, dtype=np.float64)
     shape = (len(SCORE_NAMES), len(TARGETS))
@@ -226,6 +226,10 @@ def replicate(
         ):
             raise ValueError(f"overlap must be tp, fp, fn of shape ({n}, 4) or (seeds, {n}, 4)")
         stacked = [v.reshape(-1, n, len(TARGETS)) for v in volumes]  # (s, n, 4)
+        counts = [len(v) for v in stacked]
+        if len(set(counts)) > 1:
+            told = ", ".join(map(str, counts))
+            raise ValueError(f"tp, fp and fn must have the same number of seeds, got {told}")
         seeds = [
             fill_missing_overlap(*part, reference_volume, candidate_volume)
             for part in zip(*stacked, strict=True)
@@ -236,6 +240,11 @@ def replicate(
         if given.shape[-3:] != truth.shape or given.ndim not in (3, 4):
             raise ValueError(
                 f"estimated scores {given.shape} do not match reference scores {truth.shape}"
+            )
+        if overlap is not None and given.size != len(stacked[0]) * truth.size:
+            raise ValueError(
+                f"scores of {given.size // truth.size} seeds and overlap of {len(stacked[0])}: "
+                "figures of unlike seeds would stand in one row"
             )
         # (s, n, 3, 4) -> (s, n, 12), index = score * 4 + target
         found |= _score_figures(truth.reshape(n, 12), given.reshape(-1, n, 12), weights, drawn)

@@ -1,6 +1,10 @@
 """Figure 8: maps that are Grad-CAM, in the right place, of the network that was kept."""
 
 import csv
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,6 +225,29 @@ def test_figure_and_its_table_hold_every_view(kept, tmp_path, options, features)
     assert float(lad["mean outside all lesions"]) == pytest.approx(
         maps["axial"][made.target == 0].mean(), rel=1e-5
     )
+
+
+def test_the_grid_of_a_kept_network_is_the_one_it_was_trained_on():
+    sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+    from synthetic import prepared
+
+    from benchmark.methods import METHODS
+    from benchmark.training.cell import run_cell
+    from benchmark.training.settings import Settings
+
+    data = prepared(4, 2)
+    settings = Settings("1 steps", (3.0, 7.5, 7.0), width=8, batch_size=2, learning_rate=0.003)
+    data = replace(data, grid=TrainingGrid(settings.cell_mm, data.grid.shape))
+    ledger = run_cell(METHODS["unet3d"], data, settings, 0, "cpu", 1).ledger
+    # as JSON gives it back
+    key = json.loads(json.dumps({"settings": settings.as_dict()}))
+    cell = KeptCell("f", "m", "M", ("mask",), True, 0, key, "finished",
+                    ledger=json.loads(json.dumps(ledger)))  # fmt: skip
+    assert grid_of(cell) == data.grid
+    cell.key["settings"]["cell_mm"] = [2, 3, 4]
+    cell.ledger["grid"] = [6, 8, 12]
+    found = grid_of(cell)
+    assert (found.cell_mm, found.shape) == ((2.0, 3.0, 4.0), (6, 8, 12))
 
 
 def one_line(error) -> bool:

@@ -2,7 +2,8 @@
 
 Hypothesis changes a valid file again and again. ``--engine atheris`` lets libFuzzer do it, led by
 the lines that are reached (``pip install atheris``). A file that is not read or refused in one
-line, takes 10 s or 1 GB is kept beside the message, and the exit status is 1.
+line, takes 10 s or 1 GB is kept beside the message, and the exit status is 1; 2 where nothing
+could be fuzzed.
 """
 
 from __future__ import annotations
@@ -36,10 +37,25 @@ def main() -> int:
     if options.folder:  # the process of one reader
         os.environ["XDG_CACHE_HOME"] = str(options.folder / "cache")
         return _fuzz(options, options.reader[0], options.folder)
+    if options.engine == "atheris":
+        try:
+            import atheris  # noqa: F401
+        except ImportError as error:
+            print(
+                f"fuzz.py: --engine atheris cannot be had here ({error}); pip install atheris, or "
+                "leave the option out",
+                file=sys.stderr,
+            )
+            return 2
     from readers import make_readers
 
     with tempfile.TemporaryDirectory() as folder:
-        names = options.reader or list(make_readers(Path(folder)))
+        known = list(make_readers(Path(folder)))
+    names = options.reader or known
+    for name in names:
+        if name not in known:
+            print(f"fuzz.py: no reader {name!r} (there is: {', '.join(known)})", file=sys.stderr)
+            return 2
     return max([_in_a_process(options, name) for name in names])
 
 
@@ -69,10 +85,7 @@ def _fuzz(options, name: str, folder: Path) -> int:
             from readers import make_readers
     else:
         from readers import make_readers
-    found = make_readers(folder)
-    if name not in found:
-        sys.exit(f"no reader {name!r} (there is: {', '.join(found)})")
-    reader = found[name]
+    reader = make_readers(folder)[name]
     path = folder / reader.name
     path.parent.mkdir(parents=True, exist_ok=True)
     _limit_memory()

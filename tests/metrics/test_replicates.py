@@ -166,6 +166,27 @@ def test_shapes_that_are_refused_word_for_word(small):
             replicate(reference, overlap=bad)
 
 
+def test_unlike_numbers_of_seeds_are_refused_word_for_word(small):
+    reference, estimate, overlap = small
+    two, three = (tuple(np.stack([part] * s) for part in overlap) for s in (2, 3))
+    for place in range(3):
+        mixed = tuple(three[i] if i == place else two[i] for i in range(3))
+        seeds = ", ".join("3" if i == place else "2" for i in range(3))
+        words = f"tp, fp and fn must have the same number of seeds, got {seeds}"
+        with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+            replicate(reference, overlap=mixed)
+    words = "tp, fp and fn must have the same number of seeds, got 1, 2, 2"
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        replicate(reference, overlap=(overlap[0], *two[1:]))
+    words = "scores of 1 seeds and overlap of 2: figures of unlike seeds would stand in one row"
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        replicate(reference, estimate, two)
+    # one seed with an axis of its own is one seed
+    one = tuple(part[None] for part in overlap)
+    found = replicate(reference, estimate, (overlap[0], *one[1:]), resamples=5)
+    assert found["F1", "LAD"].by_seed.shape == (1,)
+
+
 def test_estimates_of_figures_word_for_word():
     same = Replicates(np.array([0.5]), np.full(40, 0.5), 9, (40, 1), "1 missing")
     found = as_estimate(same)

@@ -134,8 +134,8 @@ def lab(tmp_path, data, lines):
 
 REASONS = {
     "Raises": "ValueError: the cable",
-    "Killed": "its process was killed (SIGKILL, at most 0.",
-    "Crashes": "its process was killed (SIGSEGV, at most 0.",
+    "Killed": "its process was killed (SIGKILL, at most ",
+    "Crashes": "its process was killed (SIGSEGV, at most ",
     "Leaves": "its process ended by itself with status 7",
     "Greedy": "out of memory, at most ",
     "Hungry": "out of memory, at most ",
