@@ -136,7 +136,8 @@ class ZipSource(Source):
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             fault = entry_fault(entry)
-            if entry.is_dir() and not fault:
+            # a name that is empty is a fault, and Python asks its last letter
+            if not fault and entry.is_dir():
                 continue
             name = str(PurePosixPath(entry.filename))
             if not fault and name in self._entries:

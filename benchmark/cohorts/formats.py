@@ -55,6 +55,8 @@ def open_data(
     UserError
         If the format cannot be told, or the cohort cannot be opened.
     """
+    if not _exists(path):
+        raise UserError(f"no such file or folder: {path}")
     if path.suffix.lower() in (".yaml", ".yml") and not path.is_dir():
         return _open_file(path, format, cache, keep)
     return _open(path, format or detect(path), cache, {"keep": keep})
@@ -68,7 +70,7 @@ def detect(path: Path) -> str:
     UserError
         If there is none, or more than one.
     """
-    if not path.exists():
+    if not _exists(path):
         raise UserError(f"no such file or folder: {path}")
     if path.is_file():
         if path.suffix.lower() == ".csv":
@@ -94,6 +96,20 @@ def detect(path: Path) -> str:
         f"{path}: no known format; expected is one of: "
         + "; ".join(f"{name} ({text})" for name, text in FORMATS.items())
     )
+
+
+def _exists(path: Path) -> bool:
+    """Whether a file or folder is there.
+
+    Raises
+    ------
+    UserError
+        If the system cannot even look: a name that is too long, a folder that is locked.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise UserError(f"{str(path)[:200]}: cannot be opened ({error.strerror})") from None
 
 
 def _holds_dicom(folder: Path) -> bool:
@@ -125,7 +141,7 @@ def _open(path: Path, format: str, cache: Path | None, options: dict) -> DiskCoh
         from benchmark.cohorts.nnunet import NnUNetCohort as Kind
     else:
         raise UserError(f"unknown format {format!r} (there is: {', '.join(FORMATS)})")
-    if not path.exists():
+    if not _exists(path):
         raise UserError(f"no such file or folder: {path}")
     if (format == "csv") != path.is_file():
         what = "a file" if format == "csv" else "a folder"
@@ -151,6 +167,7 @@ def _open_file(path: Path, format: str | None, cache: Path | None, keep: bool) -
         )
     if "root" in options:
         options = {**options, "root": path.parent / str(options["root"])}
+        _exists(options["root"])
     refused = values.get("refused", "stop")
     if refused not in ("stop", "leave-out"):
         raise UserError(f"{path}: refused is stop or leave-out, not {refused!r}")

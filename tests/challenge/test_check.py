@@ -419,3 +419,17 @@ def test_names_cannot_write_to_the_terminal(check, maps):
     folder = maps()
     (folder / "a\x1b[31mred\nline.txt").write_text("x")
     only(check(folder), f"{folder}/a?[31mred?line.txt: belongs to no scan")
+
+
+def test_an_entry_without_a_name_is_a_fault_of_the_zip(check, maps, zipped):
+    path = zipped(maps())
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02")  # the first entry of the index
+    length = int.from_bytes(data[place + 28 : place + 30], "little")
+    extra = int.from_bytes(data[place + 30 : place + 32], "little")
+    # what was the name now belongs to the extra field, which a reader skips
+    data[place + 28 : place + 32] = struct.pack("<HH", 0, extra + length)
+    data[place + 46 : place + 50] = struct.pack("<HH", 0x9999, length - 4)
+    path.write_bytes(data)
+    report = check(path)
+    assert any("its name leads out of the archive" in fault for fault in report.faults)

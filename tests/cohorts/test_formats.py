@@ -151,3 +151,14 @@ def test_cohort_files_that_cannot_be_understood_are_refused(data, tmp_path, text
         open_data(cohort_file(tmp_path, text))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_the_system_refuses_is_one_line(tmp_path):
+    long = "x" * 300
+    (tmp_path / "c.yaml").write_text(f"path: {long}\n")
+    for path in (tmp_path / "c.yaml", tmp_path / long, tmp_path / f"{long}.yaml"):
+        with pytest.raises(UserError, match=r"cannot be opened \(File name too long\)$") as error:
+            open_data(path)
+        assert len(str(error.value)) < 300
+    with pytest.raises(UserError, match="no such file or folder"):
+        open_data(tmp_path / "none.yaml")

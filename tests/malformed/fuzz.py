@@ -81,17 +81,27 @@ def _fuzz(options, name: str, folder: Path) -> int:
     if options.engine == "atheris":
         import atheris
 
+        # readers import what they need as late as they can: one valid file, so that all is counted
         with atheris.instrument_imports(include=["benchmark"]):
-            from readers import make_readers
+            reader, path = _prepared(name, folder)
+            path.write_bytes(reader.valid)
+            reader.read(path)
     else:
-        from readers import make_readers
-    reader = make_readers(folder)[name]
-    path = folder / reader.name
-    path.parent.mkdir(parents=True, exist_ok=True)
+        reader, path = _prepared(name, folder)
     _limit_memory()
     if options.engine == "atheris":
         return _atheris(options, name, reader, path)
     return _hypothesis(options, name, reader, path)
+
+
+def _prepared(name: str, folder: Path):
+    """A reader, and the path of its file."""
+    from readers import make_readers
+
+    reader = make_readers(folder)[name]
+    path = folder / reader.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return reader, path
 
 
 def _limit_memory() -> None:

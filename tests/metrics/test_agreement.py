@@ -1,3 +1,4 @@
+import math
 import re
 import warnings
 
@@ -11,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from benchmark.metrics.agreement import icc, icc_of_ratings, mae, pearson
+from benchmark.metrics.bootstrap import percentile_interval, resample_weights
 
 SCORES = st.floats(0, 3000, allow_nan=False).map(lambda v: round(v, 2))
 
@@ -274,3 +276,14 @@ def test_tables_that_are_none_are_refused_word_for_word():
 def test_two_ratings_are_too_few():
     found = icc_of_ratings([[1, 2], [3, 4]])
     assert (found.n, found.note) == (2, "fewer than 3 scans")
+
+
+def test_the_interval_of_a_mean_error_is_of_the_scans_that_were_drawn():
+    reference, estimate = skewed_pair(np.random.default_rng(3), 20)
+    errors = np.abs(reference - estimate)
+    found = mae(reference, estimate, resamples=60, seed=4)
+    drawn = resample_weights(20, 60, 4) @ errors / 20
+    assert (found.low, found.high) == pytest.approx(percentile_interval(drawn)[:2])
+    other = mae(reference, estimate, resamples=60, seed=5)
+    assert (found.low, found.high) != (other.low, other.high)
+    assert math.isfinite(mae(reference[:3], estimate[:3]).low)

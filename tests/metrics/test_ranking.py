@@ -240,3 +240,16 @@ def test_refusals_of_ranks_word_for_word():
         kendall_tau([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match="two lists"):
         kendall_tau([[1, 2]], [[1, 2]])
+
+
+def test_ends_of_a_rank_are_ranks_that_occurred_and_the_wider_ones():
+    # one draw of 31 goes the other way: 2.5 % of draws lie between it and the next
+    drawn = np.zeros(31)
+    drawn[7] = 1.0
+    a, b = (Replicates(np.array([v]), d, 9, (31, 1)) for v, d in ((0.4, drawn), (0.5, 1 - drawn)))
+    found = rank_methods([a, b])
+    assert (found.rank.tolist(), found.low.tolist(), found.high.tolist()) == (
+        [2, 1],
+        [1, 1],
+        [2, 2],
+    )

@@ -7,10 +7,12 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from benchmark.metrics.bootstrap import resample_weights
+from benchmark.metrics.columns import weighted_icc, weighted_mae, weighted_pearson
 from benchmark.metrics.kappa import categories_of
 from benchmark.metrics.overlap import RATIOS, TARGETS
 from benchmark.metrics.replicates import Replicates, replicate
 from benchmark.metrics.summary import as_estimate, seed_spread, summarise
+from benchmark.metrics.worst import fill_missing
 
 MISSING = "{} missing, given the worst value"
 
@@ -232,3 +234,20 @@ def test_spread_over_two_seeds_and_of_one():
     found = seed_spread({("F1", "LAD"): two, ("F1", "LCX"): one, ("F1", "RCA"): lost})
     assert found["F1", "LAD"] == pytest.approx(0.2 / np.sqrt(2))
     assert np.isnan([found["F1", "LCX"], found["F1", "RCA"]]).all()
+
+
+def test_a_missing_score_takes_the_worst_value_of_each_figure(small):
+    reference, estimate, _ = small
+    estimate[3, 0, 1] = np.nan
+    found = replicate(reference, estimate, resamples=5)
+    truth, own = reference[:, 0, 1:2], estimate[:, 0, 1:2]
+    for figure, weighted in (
+        ("ICC", weighted_icc),
+        ("PCC", weighted_pearson),
+        ("MAE", weighted_mae),
+    ):
+        filled = fill_missing(truth, own, figure).values
+        assert found[f"{figure}_AS", "LCX"].value == pytest.approx(weighted(truth, filled)[0, 0])
+    assert not np.array_equal(
+        fill_missing(truth, own, "ICC").values, fill_missing(truth, own, "MAE").values
+    ), "a test that cannot tell them apart"

@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
@@ -271,3 +274,24 @@ def test_count_and_patients_interval_do_not_depend_on_the_noise():
     assert [one.n for one in found] == [50] * 3
     assert len({(one.patients_low, one.patients_high) for one in found}) == 1
     assert contrast([(1, a, None)]).n == 50
+
+
+def test_notes_of_the_figures_stay_with_their_contrast():
+    a, b = figure([0.9, 0.91], seed=1), figure([0.88, 0.89], seed=2)
+    noted = replace(a, note="1 missing, given the worst value")
+    for noise, known in (
+        (SeedNoise(0.02, 4), True),
+        (SILENT, True),
+        (SeedNoise(math.nan, 0), False),
+    ):
+        found = difference(noted, b, noise)
+        assert found.note.startswith("1 missing, given the worst value")
+        assert found.known is known
+
+
+def test_an_interval_of_less_than_half_the_draws_does_not_exist():
+    a = figure([0.8, 0.9])
+    a.resampled[:1200] = np.nan  # two fifths are left: between a third and a half
+    assert not holds_zero(
+        [(1, a, SeedNoise(0.01, 4)), (-1, figure([0.8, 0.9]), SeedNoise(0.01, 4))]
+    )
