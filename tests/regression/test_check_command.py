@@ -15,10 +15,19 @@ def command(fake_check, suite_file, tmp_path):
     """``command(*more) -> exit status``: check of the tiny suite in folders of the test's own."""
 
     def run(*more):
-        return main([
-            "check", "--suite", str(suite_file), "--against", str(tmp_path / "b.json"),
-            "--out", str(tmp_path / "runs"), "--plain", *more,
-        ])
+        return main(
+            [
+                "check",
+                "--suite",
+                str(suite_file),
+                "--against",
+                str(tmp_path / "b.json"),
+                "--out",
+                str(tmp_path / "runs"),
+                "--plain",
+                *more,
+            ]
+        )
 
     return run
 
@@ -38,9 +47,12 @@ def test_an_update_writes_figures_seeds_machine_and_reason(kept, tmp_path):
     assert values["machine"]["device_name"] == "a fake machine"
     names = {(f["method"], f["source"], f["metric"], f["target"]) for f in values["figures"]}
     for name in (
-        ("unet3d", "mask", "F1", "LCX"), ("unet3d", "mask", "PPV", "whole"),
-        ("mmwfanet", "head", "ICC", "mean"), ("mmwfanet", "mask", "kappa", "whole"),
-        ("dmtrl", "head", "MAE_MS", "whole"), ("all-lad", "mask", "ICC_AS", "RCA"),
+        ("unet3d", "mask", "F1", "LCX"),
+        ("unet3d", "mask", "PPV", "whole"),
+        ("mmwfanet", "head", "ICC", "mean"),
+        ("mmwfanet", "mask", "kappa", "whole"),
+        ("dmtrl", "head", "MAE_MS", "whole"),
+        ("all-lad", "mask", "ICC_AS", "RCA"),
     ):
         assert name in names
     assert {len(f["values"]) for f in values["figures"]} == {10}
@@ -173,7 +185,8 @@ def test_reasons_of_earlier_baselines_stay(kept, tmp_path, capsys):
         assert kept("--update", "--reason", reason, "--seeds", "10") == 0
     values = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
     assert [entry["reason"] for entry in values["history"]] == [
-        "the first", "the second in two lines",
+        "the first",
+        "the second in two lines",
     ]
     assert values["reason"] == "the third"
     assert "reason 3" in capsys.readouterr().out

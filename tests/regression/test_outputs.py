@@ -12,7 +12,7 @@ from benchmark.regression.lines import print_checked, verdict_line
 from benchmark.regression.outputs import ANNOTATIONS, as_annotations, as_junit, as_markdown
 from benchmark.regression.table import TRAINED, Name
 
-NASTY = "x, 50 %: a|b <script>\nsecond\r \x00\x1b[31m \ud800 ]]> & \"q\""
+NASTY = 'x, 50 %: a|b <script>\nsecond\r \x00\x1b[31m \ud800 ]]> & "q"'
 
 
 @pytest.fixture
@@ -34,7 +34,11 @@ def test_junit_has_a_case_for_each_finding(checked):
     root = ElementTree.fromstring(as_junit(found))
     suite = root.find("testsuite")
     assert suite.attrib | {"name": ""} == {
-        "name": "", "tests": "3", "failures": "1", "errors": "0", "skipped": "1",
+        "name": "",
+        "tests": "3",
+        "failures": "1",
+        "errors": "0",
+        "skipped": "1",
     }
     cases = suite.findall("testcase")
     assert cases[0].attrib == {"classname": "smoke.net.mask", "name": "F1 whole"}

@@ -24,10 +24,20 @@ def command(fake_check, suite_file, tmp_path):
     """A check against a baseline of ten seeds, with figures computed anew from kept predictions."""
 
     def run(*more):
-        return main([
-            "check", "--suite", str(suite_file), "--against", str(tmp_path / "b.json"),
-            "--out", str(tmp_path / "runs"), "--plain", "--no-costs", *more,
-        ])
+        return main(
+            [
+                "check",
+                "--suite",
+                str(suite_file),
+                "--against",
+                str(tmp_path / "b.json"),
+                "--out",
+                str(tmp_path / "runs"),
+                "--plain",
+                "--no-costs",
+                *more,
+            ]
+        )
 
     assert run("--update", "--reason", "first", "--seeds", "10") == 0
     assert run() == 0
@@ -133,8 +143,17 @@ def references(prepared, settings):
         arrays = {name: getattr(made, name) for name in ("reference", "mask", "tp", "fp", "fn")}
         cells.append(
             KeptCell(
-                method.name, method.name, method.title, method.outputs, False, 0, {}, "finished",
-                ids=tuple(made.ids), worst_fp=made.worst_fp, **arrays,
+                method.name,
+                method.name,
+                method.title,
+                method.outputs,
+                False,
+                0,
+                {},
+                "finished",
+                ids=tuple(made.ids),
+                worst_fp=made.worst_fp,
+                **arrays,
             )
         )
     plan = {

@@ -49,10 +49,25 @@ def check(tree: Path, runs: Path) -> subprocess.CompletedProcess:
     baseline = ROOT / "results/baselines/smoke.json"
     return subprocess.run(
         [
-            sys.executable, "-m", "benchmark", "check", "--suite", "smoke", "--against",
-            str(baseline), "--out", str(runs), "--no-costs", "--plain",
+            sys.executable,
+            "-m",
+            "benchmark",
+            "check",
+            "--suite",
+            "smoke",
+            "--against",
+            str(baseline),
+            "--out",
+            str(runs),
+            "--no-costs",
+            "--plain",
         ],
-        cwd=tree, env=environment, capture_output=True, text=True, timeout=3600, check=False,
+        cwd=tree,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=3600,
+        check=False,
     )
 
 
