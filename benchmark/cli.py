@@ -18,6 +18,7 @@ from benchmark.commands.data import data
 from benchmark.commands.evaluate import evaluate
 from benchmark.commands.figures import figures
 from benchmark.commands.jobs import cancel, status
+from benchmark.commands.join import join
 from benchmark.commands.list import list_command
 from benchmark.commands.new_method import new_method
 from benchmark.commands.predict import predict
@@ -71,6 +72,7 @@ for command in (
     list_command,
     show,
     report,
+    join,
     figures,
     data,
     score,

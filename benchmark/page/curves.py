@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from benchmark.page.differences import plain
 from benchmark.page.lines import PageRun
 from benchmark.report.board import Board, Column
+from benchmark.report.devices import one_machine
 from benchmark.runs.store import KeptCell
 
 POINTS = 120
@@ -38,16 +39,17 @@ def curve_data(run: PageRun) -> list[dict]:
     are that share of the seconds spent: exact under a budget of time, in proportion otherwise.
     """
     found = []
+    timed = one_machine(run.cells)  # otherwise seconds are left out, as in the ledger
     for method in run.run.plan["methods"]:
         cells = [c for c in run.cells if c.method == method["name"] and c.curve]
-        stages = [line for cell in cells for line in _stages(cell)]
+        stages = [line for cell in cells for line in _stages(cell, timed)]
         if stages:
             found.append({"title": method["title"], "lines": stages})
     return found
 
 
-def _stages(cell: KeptCell) -> list[dict]:
-    total = cell.ledger.get("device_seconds")
+def _stages(cell: KeptCell, timed: bool) -> list[dict]:
+    total = cell.ledger.get("device_seconds") if timed else None
     by_stage: dict[str, list] = {}
     for stage, share, samples, loss in cell.curve:
         if isinstance(loss, int | float) and math.isfinite(loss):

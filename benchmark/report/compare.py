@@ -21,6 +21,8 @@ from benchmark.report.ablations import COMPARED, JUDGED
 from benchmark.report.board import Column, Figure
 from benchmark.report.measure import Measured, figures_of, measure
 from benchmark.runs.finished import FinishedRun, read_cells
+from benchmark.runs.joined_plan import described, parts_of
+from benchmark.runs.references import same_references
 from benchmark.runs.store import KeptCell
 
 NONE = "–"
@@ -165,8 +167,7 @@ def _stated(run: FinishedRun, cells: Sequence[KeptCell], common: set[str]) -> di
         "split seed": split.get("seed"),
         "training scans": len(split["train"]),
         "test scans": len(split["test"]),
-        "device": plan["device"],
-        "threads": plan["threads"],
+        "device": " | ".join(described((p["device"], p["threads"])) for p in parts_of(plan)),
     }
     settings = {name: value for name, value in plan["settings"].items() if name != "options"}
     found |= {f"setting {name}": value for name, value in settings.items()}
@@ -213,7 +214,7 @@ def why_unpaired(a: Sequence[KeptCell], b: Sequence[KeptCell]) -> str:
         )
     if one.ids != other.ids:
         return "the test scans are the same, but in another order"
-    if not np.array_equal(one.reference, other.reference):
+    if not same_references(one, other):
         return "the reference scores of the test scans differ"
     return ""
 

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 
 from benchmark.runs.store import KeptCell
 
-TIMES = ("device_seconds", "step_seconds", "wall_seconds", "evaluation_seconds", "data_seconds")
-"""Ledger entries that depend on the kind of device."""
+COSTS_OF_DEVICE = (
+    "device_seconds", "step_seconds", "wall_seconds", "evaluation_seconds", "data_seconds",
+    "peak_memory_bytes",
+)  # fmt: skip
+"""Ledger entries that depend on the kind of device: times, and memory, which is a GPU's own or that
+of a process."""
 
 
 def device_classes(cells: Iterable[KeptCell]) -> dict[str, list[str]]:
@@ -19,6 +23,17 @@ def device_classes(cells: Iterable[KeptCell]) -> dict[str, list[str]]:
     return found
 
 
-def without_times(spent: dict) -> dict:
+def one_machine(cells: Iterable[KeptCell]) -> bool:
+    """Whether times and memory of the cells can be compared: one kind of device, equal threads."""
+    cells = tuple(cells)
+    places = {
+        (cell.key.get("device"), cell.key.get("threads"))
+        for cell in cells
+        if cell.trained and cell.state == "finished"
+    }
+    return len(places) < 2 and len(device_classes(cells)) < 2
+
+
+def without_costs_of_device(spent: dict) -> dict:
     """Without what says nothing across kinds of device."""
-    return {name: value for name, value in spent.items() if name not in TIMES}
+    return {name: value for name, value in spent.items() if name not in COSTS_OF_DEVICE}

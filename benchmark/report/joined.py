@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from benchmark.errors import UserError
 from benchmark.methods import find
-from benchmark.report.leaderboard import refuse_mixture
+from benchmark.report.mixture import refuse_mixture
 from benchmark.runs.finished import FinishedRun, read_cells
+from benchmark.runs.joined_plan import places_of
+from benchmark.runs.references import with_one_reference
 from benchmark.runs.store import KeptCell
 
 
@@ -94,6 +96,7 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
     plan = runs[0].plan
     rows: dict[str, JoinedRow] = {}
     cells = []
+    places = {name: place for run in runs for name, place in places_of(run.plan).items()}
     for run in runs:
         own = read_cells(run)
         cells += own
@@ -113,7 +116,8 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
                     f"unlike results ({known.folder}, {cell.folder}); leave one run out"
                 )
             row.cells[cell.seed] = cell
-    refuse_mixture(plan, cells)
+    refuse_mixture(plan, cells, places)
+    cells, rows = _one_reference(cells, rows)
     finished = [cell for cell in cells if cell.state == "finished"]
     if not finished:
         raise UserError(f"{runs[0].folder}: no method finished, so there is nothing to compare")
@@ -121,6 +125,19 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
         name: JoinedRow(row.method, dict(sorted(row.cells.items()))) for name, row in rows.items()
     }
     return Joined(plan, rows, finished[0], _notes(finished))
+
+
+def _one_reference(
+    cells: list[KeptCell], rows: dict[str, JoinedRow]
+) -> tuple[list[KeptCell], dict[str, JoinedRow]]:
+    """The first finished cell's reference scores in all."""
+    unified = with_one_reference(cells)
+    of = {id(cell): new for cell, new in zip(cells, unified, strict=True)}
+    found = {
+        name: JoinedRow(row.method, {seed: of[id(cell)] for seed, cell in row.cells.items()})
+        for name, row in rows.items()
+    }
+    return list(unified), found
 
 
 def _notes(finished: list[KeptCell]) -> tuple[str, ...]:

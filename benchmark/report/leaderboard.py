@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmark.errors import UserError
 from benchmark.metrics.verdict import contrast
 from benchmark.report import paper
 from benchmark.report.ablations import JUDGED, compare_to_bases
 from benchmark.report.board import TARGETS, Board, Column, Line, Row, interval, number
-from benchmark.report.devices import device_classes, without_times
+from benchmark.report.devices import device_classes, one_machine, without_costs_of_device
 from benchmark.report.measure import Measured, difference, figures_of, marks, measure
+from benchmark.report.mixture import refuse_mixture
 from benchmark.report.noise import UNKNOWN, Noise, lends, pool
-from benchmark.runs.display import counted
+from benchmark.report.origin import origin_facts, origin_notes, origins
+from benchmark.runs.joined_plan import described, places_of
 from benchmark.runs.store import KeptCell
-from benchmark.training.settings import Budget
 
 RANKED: tuple[Column, ...] = (
     *((metric, target) for metric in ("F1", "sensitivity", "PPV") for target in TARGETS),
@@ -65,68 +65,26 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
     )
     _add_marks(rows, measured, noise)
     made = tuple(_row(method, own, lines, plan) for method, own, lines in rows)
-    if len(device_classes(finished)) > 1:
-        made = tuple(replace(row, spent=without_times(row.spent)) for row in made)
+    from_others = origins(plan, cells)
+    made = tuple(replace(r, notes=(*from_others.get(r.name, ()), *r.notes)) for r in made)
+    if not one_machine(finished):
+        made = tuple(replace(row, spent=without_costs_of_device(row.spent)) for row in made)
     sources = [[line.source for line in lines] for _, _, lines in rows]
     return Board(
         suite=plan["suite"],
         title=plan["title"],
         scale=plan["scale"],
         rows=made,
-        facts=(*_facts(plan, finished), *_spread(rows, measured, noise), *_noise(plan, noise)),
-        notes=_notes(plan, finished),
+        facts=(
+            *_facts(plan, finished),
+            *origin_facts(plan),
+            *_spread(rows, measured, noise),
+            *_noise(plan, noise),
+        ),
+        notes=(*origin_notes(plan), *_notes(plan, finished)),
         columns=RANKED,
         ablations=compare_to_bases(plan["methods"], sources, measured, noise),
     )
-
-
-def refuse_mixture(plan: dict, cells: Iterable[KeptCell]) -> None:
-    """Raise UserError unless all cells were made under one budget, recipe, split and cohort.
-
-    Cells are found by a hash of all these, so this fails only where files were moved or changed
-    by hand, or where boards are put together.
-    """
-    cells = tuple(cells)
-    settled = {k: v for k, v in plan["settings"].items() if k != "options"}
-    wanted = {
-        "split": plan["split"]["hash"],
-        "cohort": plan["cohort"]["fingerprint"],
-        "device": plan["device"],
-        "threads": plan["threads"],
-    }
-    for cell in cells:
-        own = cell.key.get("settings", {})
-        if own.get("budget") != settled["budget"]:
-            raise UserError(
-                f"{cell.folder}: budget {own.get('budget')} on a board of {settled['budget']}; "
-                "methods are compared under one budget only"
-            )
-        for name, value in wanted.items():
-            if cell.key.get(name) != value:
-                raise UserError(
-                    f"{cell.folder}: {name} {cell.key.get(name)} on a board of {value}; a board "
-                    "holds one cohort, split, device and number of threads"
-                )
-        for name, value in settled.items():
-            if own.get(name) != value:
-                raise UserError(
-                    f"{cell.folder}: {name} {own.get(name)} on a board of {value}; "
-                    "a board holds one recipe"
-                )
-    finished = [cell for cell in cells if cell.state == "finished"]
-    classes = device_classes(finished)
-    if len(classes) > 1 and Budget.parse(settled["budget"]).unit == "device-seconds":
-        few, *_ = sorted(classes, key=lambda name: len(classes[name]))
-        raise UserError(
-            f"{len(classes)} kinds of device on a board with a budget of device-seconds "
-            f"({', '.join(classes)}): a second of one is not a second of another; remove "
-            f"{', '.join(classes[few][:3])} and run again on one kind (--slurm constraint=...), "
-            "or give a budget of steps, samples or flops"
-        )
-    for cell in finished[1:]:
-        same = cell.ids == finished[0].ids and np.array_equal(cell.reference, finished[0].reference)
-        if not same:
-            raise UserError(f"{cell.folder}: other test scans or reference scores than the board's")
 
 
 def _lines(
@@ -227,12 +185,18 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
             f"{settings['width']}, batch {settings['batch_size']}, {settings['optimiser']} "
             f"{settings['learning_rate']:g} {settings['schedule']}, {settings['precision']}",
         ),
-        ("device", f"{plan['device']}, {counted(plan['threads'], 'thread')}"),
+        ("device", _devices(plan)),
         ("machine", _together(ledgers, "device_name", "platform")),
         ("versions", _versions(ledgers, plan)),
         ("commit", _together(ledgers, "git_commit")),
     ]
     return [(name, text) for name, text in facts if text]
+
+
+def _devices(plan: dict) -> str:
+    """Device and threads; all of them where the board is of several runs."""
+    places = dict.fromkeys(places_of(plan).values()) or [(plan["device"], plan["threads"])]
+    return " | ".join(described(place) for place in places)
 
 
 def _together(ledgers: list[dict], *names: str) -> str:
@@ -261,7 +225,12 @@ def _notes(plan: dict, finished: list[KeptCell]) -> tuple[str, ...]:
     if len(classes) > 1:
         notes[
             f"Runs were made on {len(classes)} kinds of device ({', '.join(classes)}): their "
-            "device-seconds and times are not compared, and are left out."
+            "device-seconds, times and memory are not compared, and are left out."
+        ] = None
+    elif not one_machine(finished):
+        notes[
+            "Runs were made with unlike numbers of threads: their device-seconds, times and memory "
+            "are not compared, and are left out."
         ] = None
     if plan["scale"] == "smoke":
         notes["The smoke scale shows that everything runs; its figures rank nothing."] = None

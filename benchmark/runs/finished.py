@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.runs.references import with_one_reference
 from benchmark.runs.store import KeptCell, Store, named
 
 LARGEST_PLAN = 64 << 20
@@ -90,10 +91,11 @@ def read_cells(run: FinishedRun) -> tuple[KeptCell, ...]:
             "finish them with the same `benchmark run` command"
         )
     methods = {method["name"]: method for method in run.plan["methods"]}
-    return tuple(
+    found = tuple(
         named(cell, methods[entry["method"]])
         for cell, entry in zip(cells, run.plan["cells"], strict=True)
     )
+    return with_one_reference(found) if "joined" in run.plan else found
 
 
 def _when(path: Path) -> float:

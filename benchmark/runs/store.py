@@ -300,6 +300,10 @@ class Store:
         (draft / "log.txt").write_text(log, encoding="utf-8")
         _write_json(draft / RUN, values)
         write_manifest(draft)
+        self.place(name, draft)
+
+    def place(self, name: str, draft: Path) -> None:
+        """Let a draft that is complete take its name, in the place of what bore it."""
         draft.chmod(0o755)
         target = self.cells / name
         if target.exists():

@@ -59,6 +59,8 @@ def write_run(tmp_path):
         split="s1",
         root=None,
         curve=(),
+        threads=1,
+        device_name="a fake machine",
     ):
         settings = {**SETTINGS, "options": None, **(settings or {})}
         store = Store(root or tmp_path / "runs")
@@ -119,7 +121,7 @@ def write_run(tmp_path):
                 }
                 place = f"{suite}-{name}-{row}-seed{seed}".replace("/", "-")
                 plan = CellPlan(method, seed, place, hashed)
-                ledger = {"device_name": "a fake machine", "versions": {"torch": "9.9"}}
+                ledger = {"device_name": device_name, "versions": {"torch": "9.9"}}
                 if (row, seed) in broken:
                     store.write_failed(plan, "diverged", "", ledger)
                 else:
@@ -142,7 +144,7 @@ def write_run(tmp_path):
             "split": {"hash": split, "seed": 0, "train": ["t"] * 20, "test": list(ids)},
             "seeds": list(seeds),
             "device": device,
-            "threads": 1,
+            "threads": threads,
             "methods": methods,
             "cells": cells,
             "version": "0",

@@ -1,0 +1,61 @@
+"""Cells of one folder of runs brought into another, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+
+from benchmark.errors import UserError
+from benchmark.runs.store import KeptCell, Store
+
+
+def same_predictions(one: KeptCell, other: KeptCell) -> bool:
+    """Whether two finished cells of one seed hold the same predictions, but for rounding."""
+    if one.seed != other.seed or one.state != other.state or one.state != "finished":
+        return False
+    for name in ("mask", "head", "tp", "fp", "fn"):
+        a, b = getattr(one, name), getattr(other, name)
+        if (a is None) != (b is None):
+            return False
+        if a is not None and not np.allclose(a, b, 1e-6, 1e-6, equal_nan=True):
+            return False
+    return True
+
+
+def refuse_other(source: Store, cell: KeptCell, store: Store) -> None:
+    """Raise UserError if the folder of runs holds another result under a cell's name."""
+    if _is(source, store) or cell.state != "finished" or not store.finished(cell.folder):
+        return
+    if not same_predictions(store.read(cell.folder), cell):
+        raise UserError(
+            f"{store.cells / cell.folder}: another result than that in {source.cells}, from "
+            "another machine of the same kind; choose another folder with --out"
+        )
+
+
+def copy_cell(source: Store, cell: KeptCell, store: Store) -> None:
+    """Bring a cell into a folder of runs; one that finished there, or failed as well, stays."""
+    if _is(source, store) or store.finished(cell.folder):
+        return
+    if cell.state != "finished" and store.standing(cell.folder).state == "failed":
+        return
+    with store.draft(cell.folder) as draft:
+        # a cell's files are never written again, so that a second name is as good as a copy
+        shutil.copytree(
+            source.cells / cell.folder, draft, dirs_exist_ok=True, copy_function=_link_or_copy
+        )
+        store.place(cell.folder, draft)
+
+
+def _is(source: Store, store: Store) -> bool:
+    return source.cells.resolve() == store.cells.resolve()
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
