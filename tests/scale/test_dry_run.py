@@ -29,7 +29,7 @@ def test_steps_are_counted_stage_by_stage():
     assert cost.steps == 100
     assert cost.samples == 75 * 2 + 25 * 4 + 10  # and a pass that keeps features
     assert cost.flops == 75 * 3e9 + 25 * 1e9 + 10 * 1e8
-    assert cost.test_seconds == pytest.approx(5 * 0.2)
+    assert cost.prediction_seconds == pytest.approx(5 * 0.2)
 
 
 def test_a_pass_that_keeps_features_is_paid_from_the_stage():
@@ -51,7 +51,7 @@ def test_the_last_step_may_overrun_and_no_more(unit):
 def test_a_given_rate_replaces_what_was_measured():
     cost = cost_of(probe(MASKS, seconds=False), Budget(8, "steps"), train=10, test=5, rate=1e9)
     assert cost.seconds == pytest.approx(6 * 3)
-    assert cost.test_seconds == pytest.approx(5)
+    assert cost.prediction_seconds == pytest.approx(5)
 
 
 def test_memory_on_a_gpu_is_without_the_program_and_the_scans():
