@@ -174,8 +174,8 @@ def find_grid(settled: Settled, store: Store, display: Display) -> tuple[tuple, 
 
 
 HEADINGS = (
-    "method", "runs", "steps", "TFLOP", "to predict", "parameters", "memory", "training", "whole run",
-    "kept",
+    "method", "runs", "steps", "TFLOP", "to predict", "parameters", "memory", "training",
+    "whole run", "kept",
 )  # fmt: skip
 
 
@@ -232,7 +232,8 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
         "",
         f"  runs     {len(titles)} methods x {found.seeds} seeds x {wish.times}: "
         f"{len(titles) * runs}",
-        f"  work     {flops / 1e15:,.4g} PFLOP of training, {prediction_flops / 1e15:,.4g} to predict",
+        f"  work     {flops / 1e15:,.4g} PFLOP of training, {prediction_flops / 1e15:,.4g} to "
+        "predict",
         f"  time     {duration(total)} of one device; {', '.join(walls)}",
         f"  memory   {_bytes(max(memory))} a run at most; prepared scans {_bytes(found.prepared)} "
         "of main memory for each process",
