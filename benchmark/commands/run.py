@@ -92,7 +92,7 @@ from benchmark.errors import UserError
 )
 @click.option("--price", type=click.FloatRange(0), help="Of --dry-run: of a device for an hour.")
 @click.option(
-    "--devices", type=click.IntRange(1), default=1, help="Of --dry-run: so many work at once."
+    "--devices", default="1", metavar="N,..", help="Of --dry-run: so many work at once, as 8,64."
 )
 @click.option(
     "--times", type=click.IntRange(1), default=1, help="Of --dry-run: such runs, as 5 for 5 folds."
@@ -218,15 +218,19 @@ def _cross_validate(request, display, folds: int) -> int:
 def _dry_run(request, display, rate, price, devices, times) -> int:
     from benchmark.runs.execute import settle
     from benchmark.runs.store import Store
-    from benchmark.scale.dry_run import Wish, describe, estimate, parse_rate
+    from benchmark.scale.beside import beside
+    from benchmark.scale.dry_run import Wish, describe, estimate, parse_devices, parse_rate
 
-    wish = Wish(parse_rate(rate), price, devices, times)
+    wish = Wish(parse_rate(rate), price, parse_devices(devices), times)
     # where the speed is given, the device need not be here
     known = request.device if rate is not None and request.device != "auto" else None
     settled = settle(request, display, known, planning=True)
     methods = tuple({cell.method.name: cell.method for cell in settled.plan.cells}.values())
     found = estimate(settled, methods, wish, Store(request.out), display)
-    for line in describe(settled, found, wish):
+    for line in (
+        *describe(settled, found, wish),
+        *beside(settled, found.costs, Store(request.out)),
+    ):
         display.say(line)
     return 0
 

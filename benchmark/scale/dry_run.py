@@ -31,15 +31,15 @@ class Wish:
         Operations a second of the device; None measures them here.
     price : float or None
         Of one device for an hour.
-    devices : int
-        At work at once.
+    devices : tuple of int
+        At work at once; each number is answered.
     times : int
         So many such runs, as the folds of a cross-validation.
     """
 
     rate: float | None = None
     price: float | None = None
-    devices: int = 1
+    devices: tuple[int, ...] = (1,)
     times: int = 1
 
 
@@ -66,6 +66,14 @@ class Estimate:
     unknown: dict[str, str]
     seeds: int
     prepared: float
+
+
+def parse_devices(text: str) -> tuple[int, ...]:
+    """Read ``"8"`` or ``"8,64"``."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise UserError(f"--devices {text}: write one number or several, as 8,64")
+    return tuple(dict.fromkeys(map(int, parts)))
 
 
 def parse_rate(text: str | None) -> float | None:
@@ -165,7 +173,10 @@ def find_grid(settled: Settled, store: Store, display: Display) -> tuple[tuple, 
     return grid.shape, f"from {of} training scans"
 
 
-HEADINGS = ("method", "runs", "TFLOP", "steps", "parameters", "memory", "time", "kept")
+HEADINGS = (
+    "method", "runs", "steps", "TFLOP", "to predict", "parameters", "memory", "training",
+    "whole run", "kept",
+)  # fmt: skip
 
 
 def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
@@ -173,16 +184,18 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
     values = settled.plan.values
     runs = found.seeds * wish.times
     titles = {method["name"]: method["title"] for method in values["methods"]}
-    rows, all_seconds, storage, flops, drafts, memory = [], [], 0.0, 0.0, [0.0], [0.0]
+    rows, all_seconds, storage, drafts, memory = [], [], 0.0, [0.0], [0.0]
+    flops, prediction_flops, partly = 0.0, 0.0, wish.rate is not None
     for name, title in titles.items():
         cost = found.costs.get(name)
         if cost is None:
-            rows.append((title, str(runs), *["?"] * 6))
+            rows.append((title, str(runs), *["?"] * 8))
             continue
-        seconds = cost.seconds + cost.test_seconds
-        all_seconds += [seconds] * runs
+        all_seconds += [cost.whole_seconds] * runs
         storage += runs * cost.storage
-        flops += runs * (cost.flops + cost.test_flops)
+        flops += runs * cost.flops
+        prediction_flops += runs * cost.prediction_flops
+        partly = partly or bool(cost.parameters and not cost.measured)
         drafts.append(cost.draft)
         if math.isfinite(cost.memory):
             memory.append(cost.memory)
@@ -190,11 +203,13 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
             (
                 title,
                 str(runs),
-                f"{(cost.flops + cost.test_flops) / 1e12:,.3g}",
                 f"{cost.steps:,.0f}",
+                _tera(cost.flops),
+                _tera(cost.prediction_flops),
                 f"{cost.parameters:,}",
                 _bytes(cost.memory) + ("" if cost.measured or not cost.parameters else " fitted"),
-                duration(seconds),
+                seconds_text(cost.seconds),
+                seconds_text(cost.whole_seconds),
                 _bytes(cost.storage),
             )
         )
@@ -202,7 +217,9 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
     widths = [max(len(row[place]) for row in table) for place in range(len(HEADINGS))]
     device = f"{values['device']}, {counted(values['threads'], 'thread')}"
     speed = "measured here" if wish.rate is None else f"{wish.rate:.3g} operations a second"
-    total, wall = sum(all_seconds), makespan(all_seconds, wish.devices)
+    total = sum(all_seconds)
+    walls = [f"{duration(makespan(all_seconds, count))} on {count}" for count in wish.devices]
+    checkpoints = [f"{_bytes(max(drafts) * count)} on {count}" for count in wish.devices]
     lines = [
         f"{values['title']} (suite {values['suite']}, scale {values['scale']}): dry run, "
         "nothing is trained or kept",
@@ -215,18 +232,30 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
         "",
         f"  runs     {len(titles)} methods x {found.seeds} seeds x {wish.times}: "
         f"{len(titles) * runs}",
-        f"  work     {flops / 1e15:,.4g} PFLOP",
-        f"  time     {duration(total)} of one device; {duration(wall)} on {wish.devices}",
+        f"  work     {flops / 1e15:,.4g} PFLOP of training, {prediction_flops / 1e15:,.4g} to "
+        "predict",
+        f"  time     {duration(total)} of one device; {', '.join(walls)}",
         f"  memory   {_bytes(max(memory))} a run at most; prepared scans {_bytes(found.prepared)} "
         "of main memory for each process",
-        f"  storage  {_bytes(storage)} for good, {_bytes(max(drafts) * wish.devices)} of "
-        "checkpoints while it runs",
+        f"  storage  {_bytes(storage)} for good, and checkpoints while it runs: "
+        f"{', '.join(checkpoints)}",
     ]
     if wish.price is not None:
         lines.append(f"  cost     {total / 3600 * wish.price:,.2f} at {wish.price:g} an hour")
     lines += [f"  unknown  {titles[name]}: {reason}" for name, reason in found.unknown.items()]
-    lines.append("  without  reading and augmenting scans, queues, and what fails")
+    started = "starting and augmenting, " if partly else ""
+    lines.append(f"  without  reading scans, {started}queues, and what fails")
     return lines
+
+
+def seconds_text(number: float) -> str:
+    """As `duration`, with a decimal below ten seconds."""
+    return f"{number:.1f} s" if number < 10 else duration(number)
+
+
+def _tera(flops: float) -> str:
+    value = flops / 1e12
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _bytes(number: float) -> str:

@@ -28,16 +28,20 @@ class Cost:
     Attributes
     ----------
     steps, samples, flops : float
-        Of training.
-    test_flops : float
+        Of training, as in a run's ledger.
+    prediction_flops : float
         Of predicting the test scans.
-    seconds, test_seconds : float
-        On the device: of training, by the budget's clock, and of prediction.
+    seconds, prediction_seconds : float
+        On the device: of training, by the budget's clock (the ledger's device-seconds), and of
+        prediction.
+    other_seconds : float
+        Of building the network, of steps that no budget counts and of the batches; 0 if unknown.
     memory : float
         Peak, bytes; of the device's memory on a GPU, of the process on a CPU.
     measured : bool
         Whether memory was measured on the grid itself.
     parameters : int
+        Values that training changes in any of its stages.
     storage : float
         Bytes kept for good.
     draft : float
@@ -47,14 +51,20 @@ class Cost:
     steps: float = math.nan
     samples: float = math.nan
     flops: float = math.nan
-    test_flops: float = 0.0
+    prediction_flops: float = 0.0
     seconds: float = math.nan
-    test_seconds: float = 0.0
+    prediction_seconds: float = 0.0
+    other_seconds: float = 0.0
     memory: float = math.nan
     measured: bool = False
     parameters: int = 0
     storage: float = 0.0
     draft: float = 0.0
+
+    @property
+    def whole_seconds(self) -> float:
+        """Of the run from its start to its predictions."""
+        return self.seconds + self.other_seconds + self.prediction_seconds
 
 
 def cost_of(
@@ -114,6 +124,7 @@ def cost_of(
         test * probe.test_flops,
         spent["device-seconds"],
         testing,
+        probe.start_seconds + spent["steps"] * probe.data_seconds if budget is not None else 0.0,
         memory,
         probe.direct,
         probe.parameters,
@@ -125,7 +136,7 @@ def cost_of(
 def untrained_cost(test: int) -> Cost:
     """A row without learning: counted in an instant on the CPU."""
     kept = test * PER_SCAN_BYTES + PER_CELL_BYTES
-    return Cost(0, 0, 0.0, 0.0, 0.0, 0.0, math.nan, False, 0, kept, 0.0)
+    return Cost(0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, math.nan, False, 0, kept, 0.0)
 
 
 def _seconds(flops: float, measured: float, rate: float | None, speed: float) -> float:

@@ -14,20 +14,23 @@ import math
 import sys
 import time
 from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing import get_context
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.contract import stages_of
+from benchmark.contract import parameter_count, stages_of
 from benchmark.methods import Method
+from benchmark.scale.noise import noise_scans, training_set
+from benchmark.scale.watch import Kept, LapClock
 from benchmark.training.batches import TrainingSet
 from benchmark.training.cell import build
 from benchmark.training.clock import PeakMemory
-from benchmark.training.grid import CHANNELS, Candidates, TrainingGrid
+from benchmark.training.grid import TrainingGrid
 from benchmark.training.loop import Trainer
-from benchmark.training.prepare import Example, Prepared
+from benchmark.training.prepare import Prepared
 from benchmark.training.recipe import autocast
 from benchmark.training.settings import Settings
 
@@ -40,10 +43,7 @@ LARGEST_DIRECT = {"cpu": 200_000, "cuda": 1 << 62}
 """Cells of a scan up to which the grid itself is probed, by device."""
 
 LEAST_STEPS = 3
-"""Steps of a probe; each stage takes one at least."""
-
-CANDIDATE_SHARE = 0.03
-"""Cells above 130 HU: a little more than scans have, bone included."""
+"""Steps that are timed of each stage."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class StageProbe:
     batch : int
         Scans a step.
     flops, seconds : float
-        Of a step; seconds are NaN where the grid itself could not be probed.
+        Of a step; seconds are NaN where the grid itself was not timed.
     keep_flops : float
         Of keeping one scan's features before the stage.
     """
@@ -90,9 +90,12 @@ class Probe:
     peak_bytes : float
         Most memory, of the GPU or of the whole process; NaN unless direct.
     rate : float
-        Operations a second in the training steps that were run, on whatever grid.
+        Operations a second in the training steps that were timed, on whatever grid.
     direct : bool
         Whether the grid itself was probed.
+    start_seconds, data_seconds : float
+        Wall-clock seconds of building the network and of its steps outside the clock, and of
+        drawing and augmenting a step's batch; 0 where the grid itself was not timed.
     """
 
     stages: tuple[StageProbe, ...]
@@ -105,6 +108,8 @@ class Probe:
     peak_bytes: float
     rate: float
     direct: bool
+    start_seconds: float = 0.0
+    data_seconds: float = 0.0
 
 
 def probe_apart(*arguments) -> Probe:
@@ -176,33 +181,45 @@ def _direct(
     gc.collect()
     before = _in_use(device)
     memory = PeakMemory(device)
+    begin = time.perf_counter()
     model = build(method, prepared, settings).to(device)
     stages = stages_of(model)
-    steps = max(LEAST_STEPS, math.ceil(2 / min(stage.share for stage in stages))) if timed else 1
     batches = [settings.batch_size * stage.batch_scale for stage in stages]
-    data = TrainingSet.of(_copies(prepared.train, max(batches)))
-    short = replace(settings, budget=f"{steps} steps")
-    trainer = Trainer(model, data, short, 0, device, threads)
-    keeping = _Keeping(model)
-    with torch.autograd.graph.saved_tensors_hooks(keeping.pack, keeping.unpack):
+    least = min(stage.share for stage in stages)
+    data = training_set(prepared, max(batches))
+    trainer = Trainer(model, data, replace(settings, budget="1 steps"), 0, device, threads)
+    kept = Kept(model)
+    with kept.watching():
         trainer.run()
-    peak = memory.bytes()
-    own = sum(stage["flops"] for stage in trainer.stage_ledger)
-    seconds = sum(stage["device_seconds"] for stage in trainer.stage_ledger)
-    keepers = sum(stage["on_kept_features"] for stage in trainer.stage_ledger)
+    counted = trainer.stage_ledger
+    # the rest of it are warm-up steps, which a run takes too
+    start = time.perf_counter() - begin - trainer.spending.clock.settle() - trainer.data_seconds
+    flops = [stage["flops_per_step"] for stage in counted]
+    own = sum(stage["flops"] for stage in counted)
+    keepers = sum(stage["on_kept_features"] for stage in counted)
     keep = (trainer.spending.flops - own) / len(data) / max(1, keepers)
+    test_flops = _prediction_flops(model, data, settings, device)
+    seconds, data_seconds, test_seconds, rate = [math.nan] * len(stages), 0.0, math.nan, math.nan
+    if timed:
+        # built anew: stages may have frozen parts of a network that was trained
+        del trainer, model
+        gc.collect()
+        model = build(method, prepared, settings).to(device)
+        short = replace(settings, budget=f"{math.ceil(LEAST_STEPS / least)} steps")
+        trainer = Trainer(model, data, short, 0, device, threads)
+        clock = trainer.clock = trainer.spending.clock = LapClock(device, threads)
+        trainer.run()
+        seconds = _step_seconds(clock, trainer.stage_ledger, -(-len(data) // settings.batch_size))
+        data_seconds = trainer.data_seconds / trainer.spending.steps
+        test_seconds = _prediction_seconds(model, data, settings, device, threads)
+        rate = sum(flops) / max(sum(seconds), 1e-9)
+    peak = memory.bytes()
     found = tuple(
-        StageProbe(
-            stage["name"],
-            stage["share"],
-            batch,
-            stage["flops_per_step"],
-            stage["device_seconds"] / max(1, stage["steps"]),
-            keep * stage["on_kept_features"],
+        StageProbe(stage["name"], stage["share"], batch, *cost, keep * stage["on_kept_features"])
+        for stage, batch, cost in zip(
+            counted, batches, zip(flops, seconds, strict=True), strict=True
         )
-        for stage, batch in zip(trainer.stage_ledger, batches, strict=True)
     )
-    test_flops, test_seconds = _test(model, data, settings, device)
     parameters, state_bytes, optimised = _sizes(method, settings, grid)
     return Probe(
         found,
@@ -210,12 +227,25 @@ def _direct(
         test_seconds,
         parameters,
         state_bytes,
-        keeping.most + optimised,
+        kept.most + optimised,
         float(before),
         float(peak),
-        own / max(seconds, 1e-9),
+        rate,
         True,
+        start if timed else 0.0,
+        data_seconds,
     )
+
+
+def _step_seconds(clock: LapClock, ledger: list[dict], chunks: int) -> list[float]:
+    """Seconds of a usual step of each stage; a stage that keeps features has so many laps more."""
+    clock.settle()
+    found, laps = [], iter(clock.laps)
+    for stage in ledger:
+        before = chunks if stage["on_kept_features"] else 0
+        own = list(islice(laps, before + int(stage["steps"])))[before:]
+        found.append(float(np.median(own)))
+    return found
 
 
 def _fitted(
@@ -268,30 +298,33 @@ def _sizes(method: Method, settings: Settings, grid: Shape) -> tuple[int, int, i
             model = build(method, prepared, settings)
     except Exception:  # a constructor that computes with its weights needs real ones
         model = build(method, prepared, settings)
-    count = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    count = parameter_count(model)
     state = sum(v.numel() * v.element_size() for v in model.state_dict().values())
     return count, state, state + 3 * 4 * count
 
 
 @torch.no_grad()
-def _test(model, data: TrainingSet, settings: Settings, device) -> tuple[float, float]:
-    """Operations and seconds of predicting one scan."""
+def _prediction_flops(model, data: TrainingSet, settings: Settings, device) -> float:
+    """Operations of predicting one scan."""
+    model.eval()
+    image = data.take(np.arange(1)).image.to(device)
+    with FlopCounterMode(display=False) as counter, autocast(settings, device):
+        model(image)
+    return float(counter.get_total_flops())
+
+
+@torch.no_grad()
+def _prediction_seconds(model, data: TrainingSet, settings: Settings, device, threads) -> float:
+    """Seconds of predicting one scan, the scans in batches."""
     model.eval()
     size = min(settings.batch_size, len(data))
     image = data.take(np.arange(size)).image.to(device)
-    with FlopCounterMode(display=False) as counter, autocast(settings, device):
-        model(image)
-    _settle(device)
-    begin = time.perf_counter()
-    with autocast(settings, device):
-        model(image)
-    _settle(device)
-    return counter.get_total_flops() / size, (time.perf_counter() - begin) / size
-
-
-def _settle(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    clock = LapClock(device, threads)
+    for _ in range(1 + LEAST_STEPS):
+        with clock, autocast(settings, device):
+            model(image)
+    clock.settle()
+    return float(np.median(clock.laps[1:])) / size
 
 
 def _in_use(device: torch.device) -> int:
@@ -304,47 +337,3 @@ def _in_use(device: torch.device) -> int:
             return next(int(x.split()[1]) * 1024 for x in file if x.startswith("VmRSS:"))
     except (OSError, StopIteration):
         return 0
-
-
-class _Keeping:
-    """The most that is kept for a backward pass, without the network's own weights."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        self._own = {value.untyped_storage().data_ptr() for value in model.state_dict().values()}
-        self._kept: dict[int, int] = {}
-        self._reading = False
-        self.most = 0
-
-    def pack(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Count a tensor's storage once."""
-        if self._reading:
-            self._kept, self._reading = {}, False
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._own:
-            self._kept[storage.data_ptr()] = storage.nbytes()
-            self.most = max(self.most, sum(self._kept.values()))
-        return tensor
-
-    def unpack(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The backward pass has begun: what is kept next belongs to another step."""
-        self._reading = True
-        return tensor
-
-
-def noise_scans(grid: Shape, settings: Settings) -> Prepared:
-    """One scan of noise on a grid, with some candidates of every class."""
-    random = np.random.default_rng(0)
-    image = random.normal(0, 0.5, (CHANNELS, *grid)).astype(np.float16)
-    candidate = random.random(grid) < CANDIDATE_SHARE
-    target = (random.integers(0, 4, grid) * candidate).astype(np.uint8)
-    scores = random.lognormal(3, 1, (3, 4))
-    empty = Candidates(*(np.empty(0, kind) for kind in (int, np.int32, int, np.int16, np.uint8)))
-    slices = np.repeat(scores[None] / grid[0], grid[0], axis=0)
-    example = Example(
-        "noise", "none", image, target, candidate, scores, slices, empty, grid, settings.cell_mm
-    )
-    return Prepared((example,), (), TrainingGrid(tuple(settings.cell_mm), grid))
-
-
-def _copies(examples: tuple[Example, ...], count: int) -> tuple[Example, ...]:
-    return tuple(examples[place % len(examples)] for place in range(count))

@@ -9,6 +9,7 @@ import traceback
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark import inference
 from benchmark.cohorts.base import Cohort
@@ -59,10 +60,18 @@ def build(method: Method, prepared: Prepared, settings: Settings) -> nn.Module:
 @torch.no_grad()
 def _check_outputs(
     method: Method, model: nn.Module, prepared: Prepared, device: torch.device
-) -> None:
-    """Predict one training scan: outputs of wrong shapes fail before the budget is spent."""
+) -> float:
+    """Predict one training scan: outputs of wrong shapes fail before the budget is spent.
+
+    Returns
+    -------
+    float
+        Floating point operations of predicting a scan.
+    """
     model.eval()
-    output = model(torch.from_numpy(prepared.train[0].image[None]).float().to(device))
+    image = torch.from_numpy(prepared.train[0].image[None]).float().to(device)
+    with FlopCounterMode(display=False) as counter:
+        output = model(image)
     wanted = {
         "mask": ("logits", (1, CLASSES, *prepared.grid.shape)),
         "head": ("scores", (1, SCORE_COUNT)),
@@ -75,6 +84,7 @@ def _check_outputs(
             )
         if tuple(output[name].shape) != shape:
             raise CellFailed(f"{name!r} has shape {tuple(output[name].shape)}, not {shape}")
+    return float(counter.get_total_flops())
 
 
 def run_cell(
@@ -151,6 +161,8 @@ def run_cell(
     memory = PeakMemory(where)
     begin = time.perf_counter()
     model = build(method, prepared, settings).to(where)
+    # now: a later stage may freeze what an earlier one has trained
+    parameters = parameter_count(model)
     trainer = None
     if start is not None:
         _load(model, start)
@@ -166,7 +178,7 @@ def run_cell(
     determinism = Determinism(settings.deterministic)
     try:
         with determinism:
-            _check_outputs(method, model, prepared, where)
+            scan_flops = _check_outputs(method, model, prepared, where)
             if trainer is not None:
                 trainer.run()
             trained = time.perf_counter()
@@ -192,7 +204,8 @@ def run_cell(
         "wall_seconds": round(trained - begin + before[0], 3),
         "evaluation_seconds": round(time.perf_counter() - trained, 3),
         "peak_memory_bytes": max(memory.bytes(), peak, before[1]) - scans,
-        "parameters": parameter_count(model),
+        "prediction_flops": scan_flops * len(prepared.test),
+        "parameters": parameters,
         "grid": list(prepared.grid.shape),
         **determinism.as_dict(),
         **machine(where, threads),

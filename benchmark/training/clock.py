@@ -43,15 +43,19 @@ class DeviceClock:
         if self.device.type == "cuda":
             self._events[-1][1].record()
         else:
-            self._seconds += (time.process_time() - self._started) / self.threads
+            self._count((time.process_time() - self._started) / self.threads)
             self._started = None
+
+    def _count(self, seconds: float) -> None:
+        """Add what was timed between one ``with`` and its end."""
+        self._seconds += seconds
 
     @property
     def seconds(self) -> float:
         """Device-seconds so far; on a GPU those of the steps that have finished (no waiting)."""
         while self._events and self._events[0][1].query():
             start, end = self._events.pop(0)
-            self._seconds += start.elapsed_time(end) / 1000
+            self._count(start.elapsed_time(end) / 1000)
         return self._seconds
 
     def restore(self, seconds: float) -> None:
