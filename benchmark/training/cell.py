@@ -14,6 +14,7 @@ from benchmark import inference
 from benchmark.cohorts.base import Cohort
 from benchmark.contract import CLASSES, SCORE_COUNT, parameter_count
 from benchmark.methods import Method
+from benchmark.training import memory as process_memory
 from benchmark.training import parallel
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
@@ -147,6 +148,7 @@ def run_cell(
         return system.run(result, cohort, prepared, settings, seed, where, threads, on_progress)
     where = choose_device(device)
     torch.set_num_threads(threads)
+    process_memory.keep_freed()
     seed_all(seed)
     memory = PeakMemory(where)
     begin = time.perf_counter()

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import Batch, Stage, stages_of
 from benchmark.training import parallel, state, stop
-from benchmark.training.batches import TrainingSet, augment
+from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory, Spending
 from benchmark.training.curve import LossCurve, Report
@@ -376,7 +376,7 @@ class Trainer:
                 {name: values[chosen] for name, values in kept.items()},
             )
         else:
-            batch = augment(self.data.take(index), self.settings, self.random)
+            batch = self.data.augmented(index, self.settings, self.random)
         batch = self.group.share(batch).to(self.device)
         self.data_seconds += time.perf_counter() - begin
         return batch
