@@ -240,6 +240,7 @@ def _spent(trainer: Trainer, settings: Settings) -> dict:
         "flops_per_step": max(stage["flops_per_step"] for stage in trainer.stage_ledger),
         "stages": trainer.stage_ledger,
         "data_seconds": round(trainer.data_seconds, 3),
+        **({"checkpointed_blocks": trainer.checkpointed} if trainer.checkpointed else {}),
         **({"divergences": trainer.events} if trainer.events else {}),
         **({"resumed": trainer.resumed} if trainer.resumed else {}),
     }

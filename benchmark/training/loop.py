@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import Batch, Stage, stages_of
 from benchmark.training import parallel, state, stop
+from benchmark.training.activations import checkpoint_blocks
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory, Spending
@@ -62,6 +63,8 @@ class Trainer:
         Each divergence that was retried, for the ledger.
     resumed : list of dict
         Where the training went on after an interruption, for the ledger.
+    checkpointed : int
+        Blocks that the backward pass computes again.
     seconds_before, peak_before : float, int
         Wall-clock seconds and peak memory (bytes) before the interruption.
     """
@@ -82,6 +85,9 @@ class Trainer:
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 20]))
         self.group = parallel.group()
         self.group.prepare(model)
+        self.checkpointed = 0
+        if settings.activation_checkpointing:
+            self.checkpointed = checkpoint_blocks(model)
         self.clock = self.group.clock(device, threads)
         self.data_seconds = 0.0
         self.spending = Spending(Budget.parse(settings.budget), self.clock)
