@@ -20,11 +20,12 @@ from benchmark.cluster.jobs import (
 from benchmark.cluster.options import SlurmOptions
 from benchmark.cluster.status import CellState, states, summary
 from benchmark.cluster.task import CellJob
+from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 from benchmark.runs.display import Display
 from benchmark.runs.execute import Outcome, Settled, require_bases, settle
 from benchmark.runs.plan import CellPlan
-from benchmark.runs.request import Request, usable_cores
+from benchmark.runs.request import Request
 from benchmark.runs.store import Store, named
 from benchmark.whole import write_text
 

@@ -45,6 +45,14 @@ class Scan:
     geometry: Geometry | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The reference labels of a scan without its voxels; both attributes as in `Scan`."""
+
+    labels: np.ndarray
+    spacing: tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class Record:
     """What a split needs to know of a scan without loading it.
@@ -108,6 +116,11 @@ class Cohort(ABC):
         benchmark.errors.UserError
             If the cohort has no such scan, or its file cannot be read.
         """
+
+    def load_labels(self, id: str) -> Labels:
+        """Return the labels of a scan alone, where a cohort can read them faster than the scan."""
+        scan = self.load(id)
+        return Labels(scan.labels, scan.spacing)
 
     def prepare(
         self,

@@ -106,7 +106,7 @@ def orcascore(run, check, score, data, out, scans, names, inside, workers, **opt
         raise UserError("--check writes nothing: leave --out away")
     from benchmark.challenge.maps import Naming
     from benchmark.cohorts.orcascore import OrcaScoreCohort
-    from benchmark.runs.request import usable_cores
+    from benchmark.cores import usable_cores
 
     naming = Naming(names, inside.strip("/"))
     workers = workers or usable_cores()

@@ -14,9 +14,9 @@ from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.scan_check import ScanCheck
 from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import SplitChoice, choose_split, save_split
+from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 from benchmark.runs.display import Display, duration
-from benchmark.runs.request import usable_cores
 from benchmark.runs.sources import TRAINING_SHARE, tier_split
 
 WORTH_PROCESSES = 16

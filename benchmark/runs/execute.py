@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import parse_choice
+from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.display import Display, duration
@@ -24,7 +25,6 @@ from benchmark.runs.request import (
     chosen_device,
     chosen_methods,
     chosen_scale,
-    usable_cores,
 )
 from benchmark.runs.schedule import Schedule, sweep
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,13 +129,6 @@ def chosen_device(wanted: str) -> str:
     if wanted == "cuda":
         raise UserError("--device cuda: PyTorch finds no GPU here; use --device cpu or auto")
     return "cpu"
-
-
-def usable_cores() -> int:
-    """Cores this process may use, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def split_names(text: str) -> list[str]:

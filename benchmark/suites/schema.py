@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -247,7 +247,7 @@ def override(scale: Scale, changes: dict[str, object]) -> Scale:
         "train": scale.train,
         "test": scale.test,
         "spacing": scale.spacing,
-        **scale.settings.as_dict(),
+        **asdict(scale.settings),
     }
     for key, value in changes.items():
         head, *rest = key.split(".")

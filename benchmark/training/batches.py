@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,9 +121,7 @@ class TrainingSet:
 
     def take(self, index: np.ndarray) -> Batch:
         """The scans of these indices as they are."""
-        chosen = torch.from_numpy(index)
-        if self.image.is_cuda:
-            chosen = chosen.pin_memory().to(self.image.device, non_blocking=True)
+        chosen = self._places(index)
         return Batch(
             self.image[chosen].float(),
             self.target[chosen].long(),
@@ -132,45 +130,70 @@ class TrainingSet:
             self.slice_scores[chosen],
         )
 
+    def augmented(
+        self, index: np.ndarray, settings: Settings, random: np.random.Generator
+    ) -> Batch:
+        """The scans of these indices, each shifted by whole cells, with noise.
 
-def augment(batch: Batch, settings: Settings, random: np.random.Generator) -> Batch:
-    """Shift each scan by whole cells and add noise. Never a reflection: the arteries have sides.
+        Never a reflection: the arteries have sides. Shifts come from ``random`` wherever the scans
+        lie; the noise from a generator of their device, seeded from ``random``, so that a CPU's and
+        a GPU's noise differ.
+        """
+        device, reach = self.image.device, settings.shift_cells
+        count = len(index)
+        image = self.image.new_empty((count, *self.image.shape[1:]), dtype=torch.float32)
+        target = self.target.new_empty((count, *self.target.shape[1:]), dtype=torch.int64)
+        candidate = self.candidate.new_empty((count, *self.candidate.shape[1:]))
+        parts = self.slice_scores.new_empty((count, *self.slice_scores.shape[1:]))
+        for row, scan in enumerate(index.tolist()):
+            shifts = (
+                random.integers(-(reach // 2), reach // 2 + 1),
+                *random.integers(-reach, reach + 1, 2),
+            )
+            # from where the scans are kept straight to where the batch is: each cell moves once
+            shift_into(image[row], self.image[scan], shifts)
+            shift_into(target[row], self.target[scan], shifts)
+            shift_into(candidate[row], self.candidate[scan], shifts)
+            shift_into(parts[row].T, self.slice_scores[scan].T, shifts[:1])
+        if settings.noise:
+            generator = torch.Generator(device).manual_seed(int(random.integers(2**62)))
+            noise = torch.randn(image.shape, generator=generator, device=device)
+            image += noise.mul_(settings.noise)
+        return Batch(image, target, candidate, self.scores[self._places(index)], parts)
 
-    Shifts come from ``random`` wherever the batch lies; the noise from a generator of its device,
-    seeded from ``random``, so that a CPU's and a GPU's noise differ.
+    def _places(self, index: np.ndarray) -> Tensor:
+        """Indices where the scans lie; a GPU is not waited for."""
+        chosen = torch.from_numpy(index)
+        if self.image.is_cuda:
+            chosen = chosen.pin_memory().to(self.image.device, non_blocking=True)
+        return chosen
+
+
+def shift_into(out: Tensor, values: Tensor, shifts: Sequence[int]) -> Tensor:
+    """Write ``values`` into ``out``, shifted along the last axes; edge cells are repeated.
+
+    Parameters
+    ----------
+    out, values : Tensor, (..., Z, Y, X)
+        Of one shape; types may differ.
+    shifts : sequence of int
+        Cells for each of the last ``len(shifts)`` axes; a positive one moves towards the end.
     """
-    device = batch.image.device
-    images, targets, candidates, slice_scores = [], [], [], []
-    reach = settings.shift_cells
-    for i in range(len(batch.image)):
-        shifts = (
-            random.integers(-(reach // 2), reach // 2 + 1),
-            *random.integers(-reach, reach + 1, 2),
-        )
-        image, target, candidate = batch.image[i], batch.target[i], batch.candidate[i]
-        parts = batch.slice_scores[i]
-        for axis, shift in enumerate(shifts):
-            if shift:
-                size = target.shape[axis]
-                index = torch.arange(size, device=device).sub_(int(shift)).clamp_(0, size - 1)
-                image = image.index_select(axis + 1, index)
-                target = target.index_select(axis, index)
-                candidate = candidate.index_select(axis, index)
-                if axis == 0:
-                    parts = parts.index_select(0, index)
-        images.append(image)
-        targets.append(target)
-        candidates.append(candidate)
-        slice_scores.append(parts)
-    image = torch.stack(images)
-    if settings.noise:
-        generator = torch.Generator(device).manual_seed(int(random.integers(2**62)))
-        image += settings.noise * torch.randn(image.shape, generator=generator, device=device)
-    return Batch(
-        image,
-        torch.stack(targets),
-        torch.stack(candidates),
-        batch.scores,
-        torch.stack(slice_scores),
-        batch.kept,
-    )
+    inside, theirs, edges = [...], [...], []
+    for axis, shift in enumerate(shifts, start=-len(shifts)):
+        size = values.shape[axis]
+        shift = max(1 - size, min(size - 1, int(shift)))
+        first, last = max(0, shift), size + min(0, shift)
+        inside.append(slice(first, last))
+        theirs.append(slice(first - shift, last - shift))
+        if shift:
+            edges.append((axis, first, last))
+    out[tuple(inside)] = values[tuple(theirs)]
+    for axis, first, last in edges:
+        # an axis at a time over the whole of the others: what they still lack is filled after
+        if first:
+            out.narrow(axis, 0, first).copy_(out.narrow(axis, first, 1))
+        else:
+            missing = out.shape[axis] - last
+            out.narrow(axis, last, missing).copy_(out.narrow(axis, last - 1, 1))
+    return out

@@ -15,6 +15,7 @@ from benchmark import inference
 from benchmark.cohorts.base import Cohort
 from benchmark.contract import CLASSES, SCORE_COUNT, parameter_count
 from benchmark.methods import Method
+from benchmark.training import memory as process_memory
 from benchmark.training import parallel
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
@@ -157,6 +158,7 @@ def run_cell(
         return system.run(result, cohort, prepared, settings, seed, where, threads, on_progress)
     where = choose_device(device)
     torch.set_num_threads(threads)
+    process_memory.keep_freed()
     seed_all(seed)
     memory = PeakMemory(where)
     begin = time.perf_counter()
@@ -251,6 +253,7 @@ def _spent(trainer: Trainer, settings: Settings) -> dict:
         "flops_per_step": max(stage["flops_per_step"] for stage in trainer.stage_ledger),
         "stages": trainer.stage_ledger,
         "data_seconds": round(trainer.data_seconds, 3),
+        **({"checkpointed_blocks": trainer.checkpointed} if trainer.checkpointed else {}),
         **({"divergences": trainer.events} if trainer.events else {}),
         **({"resumed": trainer.resumed} if trainer.resumed else {}),
     }

@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import Batch, Stage, stages_of
 from benchmark.training import parallel, state, stop
-from benchmark.training.batches import TrainingSet, augment
+from benchmark.training.activations import checkpoint_blocks
+from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory, Spending
 from benchmark.training.curve import LossCurve, Report
@@ -62,6 +63,8 @@ class Trainer:
         Each divergence that was retried, for the ledger.
     resumed : list of dict
         Where the training went on after an interruption, for the ledger.
+    checkpointed : int
+        Blocks that the backward pass computes again.
     seconds_before, peak_before : float, int
         Wall-clock seconds and peak memory (bytes) before the interruption.
     """
@@ -82,6 +85,9 @@ class Trainer:
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 20]))
         self.group = parallel.group()
         self.group.prepare(model)
+        self.checkpointed = 0
+        if settings.activation_checkpointing:
+            self.checkpointed = checkpoint_blocks(model)
         self.clock = self.group.clock(device, threads)
         self.data_seconds = 0.0
         self.spending = Spending(Budget.parse(settings.budget), self.clock)
@@ -376,7 +382,7 @@ class Trainer:
                 {name: values[chosen] for name, values in kept.items()},
             )
         else:
-            batch = augment(self.data.take(index), self.settings, self.random)
+            batch = self.data.augmented(index, self.settings, self.random)
         batch = self.group.share(batch).to(self.device)
         self.data_seconds += time.perf_counter() - begin
         return batch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,8 +10,9 @@ import numpy as np
 
 from benchmark.calcium import DEFAULT, Conventions, label_candidates, score_scan
 from benchmark.calcium.scores import find_calcium
-from benchmark.cohorts.base import Cohort, Scan
+from benchmark.cohorts.base import Cohort, Labels, Scan
 from benchmark.cohorts.split import Split
+from benchmark.cores import usable_cores
 from benchmark.training.grid import (
     Candidates,
     TrainingGrid,
@@ -173,32 +173,26 @@ def prepare(
     progress : callable, optional
         ``progress(done, total)``.
     workers : int, optional
-        Threads that read; the number of cores by default.
+        Threads that read; one for each usable core by default.
     """
     ids = [*split.train, *split.test]
-    workers = workers or os.cpu_count() or 1
-    done = 0
+    workers = workers or usable_cores()
 
+    fields = None
     if settings.grid is not None:
         grid = TrainingGrid(tuple(settings.cell_mm), tuple(settings.grid))
     else:
-        # Training scans are read a second time below. It costs an eighth of the time; to keep
-        # all volumes until the last one has told the grid's size would take gigabytes.
-        with ThreadPoolExecutor(workers) as pool_of_threads:
-            fields = pool_of_threads.map(lambda i: lesion_field(cohort.load(i)), split.train)
-            field_mm = np.max([*fields, np.zeros(3)], axis=0)
-        grid = TrainingGrid.covering(tuple(settings.cell_mm), [((1, 1, 1), tuple(field_mm))])
-
-    def build(scan_id: str) -> Example:
-        return example(cohort.load(scan_id), grid)
-
-    examples = []
-    with ThreadPoolExecutor(workers) as pool_of_threads:
-        for built in pool_of_threads.map(build, ids):
-            examples.append(built)
-            done += 1
-            if progress is not None:
-                progress(done, len(ids))
+        # The grid's size is known when the last training scan has told where its lesions are. To
+        # keep all volumes until then would take gigabytes; labels alone are read in a moment.
+        with ThreadPoolExecutor(workers) as threads:
+            fields = list(threads.map(lambda i: lesion_field(cohort.load_labels(i)), split.train))
+        grid = _grid_of(fields, settings)
+    examples, seen = _examples(cohort, ids, grid, progress, workers)
+    seen = seen[: len(split.train)]
+    if fields is not None and not np.array_equal(fields, seen):
+        # labels alone are not checked against a check sum: what the whole scans say counts
+        grid = _grid_of(seen, settings)
+        examples, _ = _examples(cohort, ids, grid, progress, workers)
     lost = sum(
         int(np.count_nonzero((e.candidates.cell < 0) & (e.candidates.label > 0))) for e in examples
     )
@@ -214,11 +208,36 @@ def prepare(
     )
 
 
+def _grid_of(fields: list[np.ndarray], settings: Settings) -> TrainingGrid:
+    """The grid that covers the fields of all training scans."""
+    field_mm = np.max([*fields, np.zeros(3)], axis=0)
+    return TrainingGrid.covering(tuple(settings.cell_mm), [((1, 1, 1), tuple(field_mm))])
+
+
+def _examples(
+    cohort: Cohort, ids: list[str], grid: TrainingGrid, progress: Progress | None, workers: int
+) -> tuple[list[Example], list[np.ndarray]]:
+    """Scans on the grid, in order, and the field of each one's lesions."""
+
+    def build(scan_id: str) -> tuple[Example, np.ndarray]:
+        scan = cohort.load(scan_id)
+        return example(scan, grid), lesion_field(scan)
+
+    examples, fields = [], []
+    with ThreadPoolExecutor(workers) as threads:
+        for built, field_mm in threads.map(build, ids):
+            examples.append(built)
+            fields.append(field_mm)
+            if progress is not None:
+                progress(len(examples), len(ids))
+    return examples, fields
+
+
 MARGIN_MM = 12.0
 """Around the training split's lesions: a test patient's may lie further out."""
 
 
-def lesion_field(scan: Scan) -> np.ndarray:
+def lesion_field(scan: Scan | Labels) -> np.ndarray:
     """Size (z, y, x) in mm of the centred field that holds a scan's lesions and a margin.
 
     Never larger than the scan; zero for a scan without a lesion. Only training scans are asked.

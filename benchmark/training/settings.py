@@ -23,6 +23,10 @@ _SUFFIXES = {
 }
 
 
+_LATER = ("activation_checkpointing",)
+"""Settings that came after boards had been kept."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """What every method of a suite may spend on training, pretraining included.
@@ -102,6 +106,9 @@ class Settings:
     deterministic : bool
         Let PyTorch take operations that give the same bits each time, where it has them. On a CPU
         all of its operations here do so anyway.
+    activation_checkpointing : bool
+        Keep of each block its input alone until the backward pass, which computes the rest again:
+        less memory, more time, the same gradients. What is computed twice is counted twice.
     """
 
     budget: str
@@ -118,6 +125,7 @@ class Settings:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     options: dict[str, dict] | None = None
     deterministic: bool = False
+    activation_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         Budget.parse(self.budget)
@@ -134,5 +142,13 @@ class Settings:
             )
 
     def as_dict(self) -> dict:
-        """Plain values, as written into a run's folder."""
-        return asdict(self)
+        """Plain values, as written into a run's folder.
+
+        A setting that came later is left out where it has its default, so that keys of runs made
+        before it stay what they were.
+        """
+        values = asdict(self)
+        for name in _LATER:
+            if values[name] == getattr(type(self), name):
+                del values[name]
+        return values

@@ -107,3 +107,17 @@ def test_a_worker_reports_a_cache_that_cannot_be_written(tmp_path):
     blocked.write_text("not a folder")
     with pytest.raises(UserError, match="cannot write"):
         PhantomCohort(cache=blocked).prepare([f"phantom-{k:04d}" for k in range(1, 6)], workers=2)
+
+
+def test_labels_alone_are_those_of_the_scan_also_where_the_file_is_cut(tmp_path):
+    cohort = PhantomCohort(cache=tmp_path)
+    made = cohort.load("phantom-0003")
+    (path,) = tmp_path.rglob("phantom-0003*")
+    whole = path.read_bytes()
+    for content in (whole, whole[: len(whole) // 2], b""):
+        path.write_bytes(content)
+        found = cohort.load_labels("phantom-0003")
+        assert np.array_equal(found.labels, made.labels)
+        assert found.spacing == made.spacing
+    with pytest.raises(UserError, match="no scan"):
+        cohort.load_labels("phantom-9999")

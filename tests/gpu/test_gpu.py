@@ -9,7 +9,7 @@ from synthetic import prepared
 
 from benchmark.contract import stages_of
 from benchmark.methods import find
-from benchmark.training.batches import TrainingSet, augment
+from benchmark.training.batches import TrainingSet
 from benchmark.training.cell import run_cell
 from benchmark.training.loop import Trainer
 from benchmark.training.recipe import make_optimiser
@@ -81,8 +81,8 @@ def test_scans_on_the_gpu_give_the_same_batches_as_on_the_cpu():
     assert data.device_bytes == 0
     quiet = replace(SETTINGS, noise=0.0)
     index = np.arange(4)
-    ours = augment(data.take(index), quiet, np.random.default_rng(3))
-    theirs = augment(there.take(index), quiet, np.random.default_rng(3))
+    ours = data.augmented(index, quiet, np.random.default_rng(3))
+    theirs = there.augmented(index, quiet, np.random.default_rng(3))
     for name in ("image", "target", "candidate", "scores", "slice_scores"):
         assert getattr(theirs, name).is_cuda
         assert torch.equal(getattr(theirs, name).cpu(), getattr(ours, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+import activations
 import clinical
 import harness
 import intervals
@@ -16,6 +17,7 @@ from ratio import Line, table
 SECTIONS = {
     "training": training_steps.measure,
     "precision": training_steps.precision,
+    "activations": activations.measure,
     "harness": harness.measure,
     "clinical": clinical.measure,
     "reading": reading.decompression,

@@ -11,8 +11,9 @@ from ratio import Line, least
 from training_steps import GRID, main_stage, methods, network, step_of, tier
 
 from benchmark.contract import stages_of
-from benchmark.training.batches import TrainingSet, augment
+from benchmark.training.batches import TrainingSet
 from benchmark.training.loop import Trainer
+from benchmark.training.memory import keep_freed
 
 SECTION = "harness, quick tier, one thread"
 SCANS = 32
@@ -49,13 +50,15 @@ def bare(name: str, data: TrainingSet, steps: int) -> float:
     step = step_of(stage, settings, data.take(next(draw)))
     begin = time.process_time()
     for _ in range(steps):
-        step(augment(data.take(next(draw)), settings, random))
+        step(data.augmented(next(draw), settings, random))
     return time.process_time() - begin
 
 
 def overhead(name: str = "unet3d", rounds: int = 4) -> Line:
     """A step through the harness beside one of a bare loop; a network of one stage."""
+    keep_freed()  # as in a run
     data, whole, loop = scans(), [], []
+    trained(name, data, SHORT)  # what PyTorch imports at its first optimiser is not the loop's
     for _ in range(rounds):
         short, _ = trained(name, data, SHORT)
         long, _ = trained(name, data, LONG)
@@ -82,7 +85,7 @@ def data_share(name: str, data: TrainingSet, rounds: int = 8) -> Line:
     stage, _ = main_stage(network(name, settings), batch)
     seconds = least(
         {
-            "data": lambda: augment(data.take(next(draw)), settings, random),
+            "data": lambda: data.augmented(next(draw), settings, random),
             "step": step_of(stage, settings, batch),
         },
         rounds,
@@ -103,5 +106,6 @@ def data_share(name: str, data: TrainingSet, rounds: int = 8) -> Line:
 def measure(names: tuple[str, ...] | None = None) -> list[Line]:
     """Data's share for each network, and the overhead of the harness for one."""
     torch.set_num_threads(1)
+    keep_freed()
     data = scans()
     return [*(data_share(name, data) for name in names or methods()), overhead()]

@@ -3,6 +3,7 @@
 A floor lies below the goal, so that a busy machine does not fail it and a lost layout does.
 """
 
+import activations
 import clinical
 import harness
 import intervals
@@ -27,6 +28,10 @@ def test_training_step(benchmark, name):
     lines = benchmark.pedantic(training_steps.measure, ((5), (name,)), rounds=1)
     benchmark.extra_info.update(percent_of_peak=lines[0].value)
     assert not refused(lines)
+
+
+def test_activation_checkpointing_saves_memory(benchmark):
+    assert not refused(benchmark.pedantic(activations.measure, (("mmwfanet",),), rounds=1))
 
 
 def test_clinical_arithmetic(benchmark):

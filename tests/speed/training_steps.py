@@ -20,6 +20,7 @@ from benchmark.contract import Batch, Stage, stages_of
 from benchmark.methods import find
 from benchmark.suites.load import load_suite
 from benchmark.training.loop import GRADIENT_NORM
+from benchmark.training.memory import keep_freed
 from benchmark.training.recipe import autocast, make_optimiser
 from benchmark.training.settings import Settings
 
@@ -134,6 +135,7 @@ def peak(rounds: int = 3) -> tuple[str, float]:
 def measure(rounds: int = 8, names: tuple[str, ...] | None = None) -> list[Line]:
     """A line for each method of Table 1, on one thread and its CPU time."""
     torch.set_num_threads(1)
+    keep_freed()  # as in a run
     settings = tier()
     best, _ = peak()
     beside, beside_flops = peak_functions()[best]

@@ -27,7 +27,7 @@ def split_of(train, test):
     """A cohort of these scans and its split."""
     scans = {s.id: s for s in (*train, *test)}
     ids = SimpleNamespace(train=[s.id for s in train], test=[s.id for s in test])
-    return SimpleNamespace(load=scans.__getitem__), ids
+    return SimpleNamespace(load=scans.__getitem__, load_labels=scans.__getitem__), ids
 
 
 def test_a_field_reaches_a_margin_beyond_the_furthest_lesion_on_either_side():
@@ -68,3 +68,11 @@ def test_scans_keep_their_order_and_progress_counts_them():
     assert [e.id for e in made.train] == ["s00", "s01", "s02"]
     assert made.test_ids == ["s03", "s04"]
     assert seen == [(i, 5) for i in range(1, 6)]
+
+
+def test_labels_read_alone_and_wrongly_do_not_decide_the_grid():
+    near, far = with_lesion("a", 20, 40, 40), with_lesion("a", 20, 2, 40)
+    cohort, split = split_of([near], [])
+    expected = prepare(cohort, split, SETTINGS).grid
+    cohort.load_labels = lambda id: far  # as a damaged file might say
+    assert prepare(cohort, split, SETTINGS).grid == expected

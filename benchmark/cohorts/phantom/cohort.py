@@ -10,8 +10,8 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from benchmark.cohorts.base import Cohort, Progress, Record, Scan
-from benchmark.cohorts.phantom.cache import cache_path, read_record, read_scan
+from benchmark.cohorts.base import Cohort, Labels, Progress, Record, Scan
+from benchmark.cohorts.phantom.cache import cache_path, read_labels, read_record, read_scan
 from benchmark.cohorts.phantom.difficulty import DEFAULT_DIFFICULTY, Difficulty
 from benchmark.cohorts.phantom.generate import VERSION, Spacing, scan_id
 from benchmark.cohorts.phantom.making import Recipe, make_and_keep, make_many
@@ -142,6 +142,12 @@ class PhantomCohort(Cohort):
         index = self._index(id)
         kept = read_scan(cache_path(self.folder, id))
         return make_and_keep(index, self.recipe, self.folder)[0] if kept is None else kept[0]
+
+    def load_labels(self, id: str) -> Labels:
+        """Return the labels of a scan alone, without unpacking its voxels."""
+        self._index(id)
+        found = read_labels(cache_path(self.folder, id))
+        return super().load_labels(id) if found is None else found
 
     def prepare(
         self,

@@ -22,6 +22,7 @@ from benchmark.cohorts.base import Record, Scan
 from benchmark.cohorts.phantom.cache import cache_path, write_scan
 from benchmark.cohorts.phantom.difficulty import Difficulty
 from benchmark.cohorts.phantom.generate import Spacing, make_scan
+from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 
 #: Fewer scans than this are not worth starting processes for.
@@ -104,13 +105,6 @@ def make_many(
         for process in processes:
             process.kill()
             process.wait()
-
-
-def usable_cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _start() -> subprocess.Popen[str]:
