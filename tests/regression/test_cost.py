@@ -40,6 +40,7 @@ def test_each_method_is_measured_in_a_process_of_its_own(data, monkeypatch):
     assert both == cost.Cost((ratio, 9.0), (memory, 8.0))
 
 
+@pytest.mark.long
 def test_a_wider_network_takes_more_memory(data):
     narrow, wide = (
         cost._sitting(METHODS["unet3d"], data, replace(SETTINGS, budget="2 steps", width=width))
