@@ -22,24 +22,28 @@ def data():
     return prepared(8, 1)
 
 
-def test_a_sitting_tells_steps_and_memory_of_each_method(data, monkeypatch):
-    # a fixed order, and the network that cannot be built spares the other
-    methods = (METHODS["unet3d"], replace(METHODS["unet3d"], name="broken", target="nowhere:Net"))
+def test_each_method_is_measured_in_a_process_of_its_own(data, monkeypatch):
+    monkeypatch.setattr(cost, "STEPS", 2)
+    # the network that cannot be loaded spares the other
+    methods = (replace(METHODS["unet3d"], name="broken", target="nowhere:Net"), METHODS["unet3d"])
     seen = []
-    monkeypatch.setattr(cost, "_sitting", lambda *words: cost.measure_here(*words, rounds=1))
-    found, reasons = cost.measure_costs(methods, data, SETTINGS, 2, lambda *n: seen.append(n))
+    found, reasons = cost.measure_costs(methods, data, SETTINGS, 1, lambda *n: seen.append(n))
     assert set(found) == {"unet3d"}
     assert set(reasons) == {"broken"}
+    assert reasons["broken"]
     assert "\n" not in reasons["broken"]
-    assert len(found["unet3d"].ratios) == len(found["unet3d"].bytes) == 2
-    assert min(found["unet3d"].ratios) > 0
-    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    (ratio,), (memory,) = found["unet3d"].ratios, found["unet3d"].bytes
+    assert ratio > 0
+    assert 1e6 < memory < 1e9
+    assert seen == [(0, 2), (1, 2)]
+    both = found["unet3d"].joined(cost.Cost((9.0,), (8.0,)))
+    assert both == cost.Cost((ratio, 9.0), (memory, 8.0))
 
 
-def test_a_wider_network_takes_more_time_and_memory(data):
+@pytest.mark.long
+def test_a_wider_network_takes_more_memory(data):
     narrow, wide = (
-        cost._sitting(METHODS["unet3d"], data, replace(SETTINGS, budget="4 steps", width=width))
+        cost._sitting(METHODS["unet3d"], data, replace(SETTINGS, budget="2 steps", width=width))
         for width in (8, 32)
     )
     assert wide.bytes[0] > 1.5 * narrow.bytes[0]
-    assert wide.ratios[0] > 2 * narrow.ratios[0]
