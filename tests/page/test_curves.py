@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.page.curves import COSTS, POINTS, cost_data, curve_data, frontier, thin
+from benchmark.page.curves import POINTS, cost_data, curve_data, frontier, thin
 from benchmark.report.board import Board, Figure, Line, Row
 from benchmark.runs.store import KeptCell
 
