@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from benchmark.page.differences import plain
 from benchmark.page.lines import PageRun
 from benchmark.report.board import Board, Column
-from benchmark.report.devices import one_machine
+from benchmark.report.devices import COSTS_OF_DEVICE, one_machine
 from benchmark.runs.store import KeptCell
 
 POINTS = 120
@@ -82,14 +82,21 @@ def thin(points: Sequence, most: int) -> list:
 def cost_data(board: Board) -> dict:
     """Points of score against cost, one a line of the board, and the best for each cost."""
     points = []
-    for row in board.rows:
-        if not row.trained or row.spent.get("weights_from"):
+    trained = [row for row in board.rows if row.trained]
+    # on a board of unlike machines no row has times or memory
+    known = [
+        cost
+        for cost in COSTS
+        if cost[0] not in COSTS_OF_DEVICE or any(cost[0] in row.spent for row in trained)
+    ]
+    for row in trained:
+        if row.spent.get("weights_from"):
             continue  # what was not trained cost nothing, which is no merit
         costs = [
             plain(row.spent[name] * factor)
             if isinstance(row.spent.get(name), int | float)
             else None
-            for name, _, factor in COSTS
+            for name, _, factor in known
         ]
         for line in row.lines:
             figures = [line.figures.get(column) for column, _ in WORTH]
@@ -105,10 +112,10 @@ def cost_data(board: Board) -> dict:
             )
     frontiers = [
         [frontier((p["costs"][i], p["values"][j]) for p in points) for j in range(len(WORTH))]
-        for i in range(len(COSTS))
+        for i in range(len(known))
     ]
     return {
-        "costs": [name for _, name, _ in COSTS],
+        "costs": [name for _, name, _ in known],
         "worth": [name for _, name in WORTH],
         "points": points,
         "frontiers": frontiers,

@@ -79,7 +79,9 @@ def test_the_joined_board_is_a_run_like_any_other(mine, theirs, tmp_path):
         cli, ["report", "both", "--runs", str(tmp_path / "runs"), "--out", str(page), "--no-scans"]
     )
     assert result.exit_code == 0, result.output
-    assert "DMTRL [2]" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "DMTRL [2]" in text
+    assert '<option value="seconds">' not in text
 
 
 def test_the_board_says_what_differs_by_row_and_compares_no_time(mine, theirs, tmp_path):
@@ -129,7 +131,7 @@ def test_one_method_with_two_results_is_refused_unless_the_first_shall_stand(
 ):
     other = write_run({"unet3d": 0.5, "fcn3d": 0.8}, name="other")
     out = tmp_path / "new"
-    with pytest.raises(UserError, match="'unet3d' is there with other results.*--keep-first"):
+    with pytest.raises(UserError, match=r"'unet3d' is there with other results.*--keep-first"):
         join_runs([mine, other], out)
     assert not out.exists()
     found = join_runs([mine, other], out, keep_first=True)
