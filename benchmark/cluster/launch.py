@@ -152,7 +152,7 @@ def _submit_slurm(
         executor.update_parameters(
             job_name=f"benchmark-{settled.suite.name}",
             array_parallelism=cap or len(tasks),
-            additional_parameters={"requeue": True},
+            additional_parameters={"requeue": True, **slurm.passed_on},
             **slurm.values,
         )
         made = _array(executor, tasks)

@@ -30,6 +30,9 @@ NAMES = {
 }
 """Our words and submitit's; ``setup`` is a list of shell lines before the job."""
 
+PASSED_ON = ("reservation", "licenses", "nice", "mail_user", "mail_type")
+"""Options of sbatch that submitit has no word for; given to sbatch as they are."""
+
 DEFAULT_MINUTES = 480
 SIGNAL_DELAY = 120
 """Seconds before the time limit at which a job writes its checkpoint and is queued again."""
@@ -43,9 +46,12 @@ class SlurmOptions:
     ----------
     values : dict
         By submitit's names; ``time`` in minutes.
+    passed_on : dict
+        By sbatch's names, with ``_`` for ``-``.
     """
 
     values: dict = field(default_factory=dict)
+    passed_on: dict = field(default_factory=dict)
 
     @property
     def gpus(self) -> int:
@@ -80,12 +86,17 @@ def parse_slurm(text: str | None) -> SlurmOptions:
             key = key.strip()
             found[key] = value.strip() if key == "time" else read_value(value, f"--slurm {key}")
     values = {}
+    known = (*NAMES, *PASSED_ON)
+    passed = {}
     for key, value in found.items():
-        if key not in NAMES:
+        if key not in known:
             raise UserError(
-                f"--slurm: unknown key {key!r}{nearest(key, NAMES)} (there is: {', '.join(NAMES)})"
+                f"--slurm: unknown key {key!r}{nearest(key, known)} (there is: {', '.join(known)})"
             )
-        values[NAMES[key]] = value
+        if key in PASSED_ON:
+            passed[key] = value
+        else:
+            values[NAMES[key]] = value
     for key in ("gpus_per_node", "cpus_per_task", "signal_delay_s"):
         if key in values and (not isinstance(values[key], int) or values[key] < 0):
             raise UserError(f"--slurm: {key} must be a whole number, not {values[key]!r}")
@@ -95,7 +106,7 @@ def parse_slurm(text: str | None) -> SlurmOptions:
     values.setdefault("signal_delay_s", delay)
     if isinstance(values.get("setup"), str):
         values["setup"] = [values["setup"]]
-    return SlurmOptions(values)
+    return SlurmOptions(values, passed)
 
 
 def minutes(value: object) -> int:

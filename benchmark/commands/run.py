@@ -41,7 +41,11 @@ from benchmark.errors import UserError
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
-@click.option("--threads", type=click.IntRange(1), help="For training.  [default: all cores]")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="For training; with torchrun, of each process.  [default: all cores]",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes for data.  [default: all cores]")
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any value of the scale."

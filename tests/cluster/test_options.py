@@ -32,6 +32,18 @@ def test_options_from_the_command_line_and_from_a_file_are_the_same(tmp_path):
     assert (found.gpus, found.cpus, found.values["time"]) == (1, 8, 480)
 
 
+def test_what_submitit_has_no_word_for_reaches_sbatch():
+    from submitit.slurm.slurm import _make_sbatch_string
+
+    found = parse_slurm("partition=gpu,reservation=night,mail_user=a@b.org,mail_type=END")
+    text = _make_sbatch_string(
+        "true", "logs", additional_parameters=found.passed_on, partition="gpu"
+    )
+    assert "#SBATCH --reservation=night" in text
+    assert "#SBATCH --mail-user=a@b.org" in text
+    assert found.values["partition"] == "gpu"
+
+
 @pytest.mark.parametrize("text", ["partitoin=gpu", "gpu", "gpus=many", "no.yaml"])
 def test_bad_options_end_in_one_line(text, capsys):
     status = main(["run", "--suite", "table1", "--launcher", "slurm", "--slurm", text])
