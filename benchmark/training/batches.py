@@ -141,7 +141,9 @@ class TrainingSet:
         """
         device, reach = self.image.device, settings.shift_cells
         count = len(index)
-        image = self.image.new_empty((count, *self.image.shape[1:]), dtype=torch.float32)
+        image = self.image.new_empty(
+            (count, *self.image.shape[1:]), dtype=torch.get_default_dtype()
+        )
         target = self.target.new_empty((count, *self.target.shape[1:]), dtype=torch.int64)
         candidate = self.candidate.new_empty((count, *self.candidate.shape[1:]))
         parts = self.slice_scores.new_empty((count, *self.slice_scores.shape[1:]))
