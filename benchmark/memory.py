@@ -6,6 +6,8 @@ since the process began.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import resource
 import sys
 from pathlib import Path
@@ -24,7 +26,14 @@ def peak_bytes() -> int:
 
 
 def begin_peak() -> None:
-    """Let the mark of the most begin anew with what is held now, where the system can (Linux)."""
+    """Let the mark of the most begin anew with what is held now, where the system can (Linux).
+
+    Freed memory that the C library keeps for reuse (`benchmark.training.memory`) goes back first:
+    it was another's.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
     try:
         (_PROC / "clear_refs").write_text("5")
     except OSError:
