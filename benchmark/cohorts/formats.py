@@ -55,8 +55,7 @@ def open_data(
     UserError
         If the format cannot be told, or the cohort cannot be opened.
     """
-    if not _exists(path):
-        raise UserError(f"no such file or folder: {path}")
+    _require(path)
     if path.suffix.lower() in (".yaml", ".yml") and not path.is_dir():
         return _open_file(path, format, cache, keep)
     return _open(path, format or detect(path), cache, {"keep": keep})
@@ -70,8 +69,7 @@ def detect(path: Path) -> str:
     UserError
         If there is none, or more than one.
     """
-    if not _exists(path):
-        raise UserError(f"no such file or folder: {path}")
+    _require(path)
     if path.is_file():
         if path.suffix.lower() == ".csv":
             return "csv"
@@ -112,6 +110,12 @@ def _exists(path: Path) -> bool:
         raise UserError(f"{str(path)[:200]}: cannot be opened ({error.strerror})") from None
 
 
+def _require(path: Path) -> None:
+    """Raise UserError if there is no such file or folder."""
+    if not _exists(path):
+        raise UserError(f"no such file or folder: {path}")
+
+
 def _holds_dicom(folder: Path) -> bool:
     from benchmark.cohorts.dicom_header import may_be_dicom
 
@@ -141,8 +145,7 @@ def _open(path: Path, format: str, cache: Path | None, options: dict) -> DiskCoh
         from benchmark.cohorts.nnunet import NnUNetCohort as Kind
     else:
         raise UserError(f"unknown format {format!r} (there is: {', '.join(FORMATS)})")
-    if not _exists(path):
-        raise UserError(f"no such file or folder: {path}")
+    _require(path)
     if (format == "csv") != path.is_file():
         what = "a file" if format == "csv" else "a folder"
         raise UserError(f"{path}: is not {what}, which the format {format} needs")

@@ -230,11 +230,9 @@ def _dry_run(request, display, rate, price, devices, times) -> int:
     known = request.device if rate is not None and request.device != "auto" else None
     settled = settle(request, display, known, planning=True)
     methods = tuple({cell.method.name: cell.method for cell in settled.plan.cells}.values())
-    found = estimate(settled, methods, wish, Store(request.out), display)
-    for line in (
-        *describe(settled, found, wish),
-        *beside(settled, found.costs, Store(request.out)),
-    ):
+    store = Store(request.out)
+    found = estimate(settled, methods, wish, store, display)
+    for line in (*describe(settled, found, wish), *beside(settled, found.costs, store)):
         display.say(line)
     return 0
 

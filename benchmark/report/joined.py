@@ -94,30 +94,28 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
         seed has two unlike results, or if nothing finished.
     """
     plan = runs[0].plan
-    rows: dict[str, JoinedRow] = {}
-    cells = []
-    places = {name: place for run in runs for name, place in places_of(run.plan).items()}
+    stated = plan["settings"].get("options") or {}
     for run in runs:
-        own = read_cells(run)
-        cells += own
-        stated = plan["settings"].get("options") or {}
         if (run.plan["settings"].get("options") or {}) != stated:
             raise UserError(
                 f"{run.folder}: other options of the tier than {runs[0].folder}; "
                 "runs are joined under one recipe only"
             )
-        methods = {method["name"]: method for method in run.plan["methods"]}
-        for cell in own:
-            row = rows.setdefault(cell.method, JoinedRow(methods[cell.method], {}))
-            known = row.cells.get(cell.seed)
-            if known is not None and known.folder != cell.folder:
-                raise UserError(
-                    f"{run.folder}: method {cell.method!r}, seed {cell.seed} is there twice with "
-                    f"unlike results ({known.folder}, {cell.folder}); leave one run out"
-                )
-            row.cells[cell.seed] = cell
+    read = [(run, cell) for run in runs for cell in read_cells(run)]
+    cells = with_one_reference([cell for _, cell in read])
+    methods = {id(run): {m["name"]: m for m in run.plan["methods"]} for run in runs}
+    rows: dict[str, JoinedRow] = {}
+    for (run, _), cell in zip(read, cells, strict=True):
+        row = rows.setdefault(cell.method, JoinedRow(methods[id(run)][cell.method], {}))
+        known = row.cells.get(cell.seed)
+        if known is not None and known.folder != cell.folder:
+            raise UserError(
+                f"{run.folder}: method {cell.method!r}, seed {cell.seed} is there twice with "
+                f"unlike results ({known.folder}, {cell.folder}); leave one run out"
+            )
+        row.cells[cell.seed] = cell
+    places = {name: place for run in runs for name, place in places_of(run.plan).items()}
     refuse_mixture(plan, cells, places)
-    cells, rows = _one_reference(cells, rows)
     finished = [cell for cell in cells if cell.state == "finished"]
     if not finished:
         raise UserError(f"{runs[0].folder}: no method finished, so there is nothing to compare")
@@ -125,19 +123,6 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
         name: JoinedRow(row.method, dict(sorted(row.cells.items()))) for name, row in rows.items()
     }
     return Joined(plan, rows, finished[0], _notes(finished))
-
-
-def _one_reference(
-    cells: list[KeptCell], rows: dict[str, JoinedRow]
-) -> tuple[list[KeptCell], dict[str, JoinedRow]]:
-    """The first finished cell's reference scores in all."""
-    unified = with_one_reference(cells)
-    of = {id(cell): new for cell, new in zip(cells, unified, strict=True)}
-    found = {
-        name: JoinedRow(row.method, {seed: of[id(cell)] for seed, cell in row.cells.items()})
-        for name, row in rows.items()
-    }
-    return list(unified), found
 
 
 def _notes(finished: list[KeptCell]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.runs.references import ABSOLUTE, RELATIVE
 from benchmark.runs.store import KeptCell, Store
 
 
@@ -19,7 +20,7 @@ def same_predictions(one: KeptCell, other: KeptCell) -> bool:
         a, b = getattr(one, name), getattr(other, name)
         if (a is None) != (b is None):
             return False
-        if a is not None and not np.allclose(a, b, 1e-6, 1e-6, equal_nan=True):
+        if a is not None and not np.allclose(a, b, RELATIVE, ABSOLUTE, equal_nan=True):
             return False
     return True
 

@@ -21,12 +21,12 @@ from benchmark.training.settings import Budget
 from benchmark.whole import write_text
 
 _MUST_AGREE = (
-    ("suite", "suite", lambda plan: plan["suite"]),
-    ("scale", "tier", lambda plan: plan["scale"]),
-    ("cohort", "content of the cohort", lambda plan: plan["cohort"]["fingerprint"]),
-    ("split", "split", lambda plan: plan["split"]["hash"]),
-    ("seeds", "seeds", lambda plan: plan["seeds"]),
-    ("init", "run that training starts from", lambda plan: plan.get("init")),
+    ("suite", lambda plan: plan["suite"]),
+    ("tier", lambda plan: plan["scale"]),
+    ("content of the cohort", lambda plan: plan["cohort"]["fingerprint"]),
+    ("split", lambda plan: plan["split"]["hash"]),
+    ("seeds", lambda plan: plan["seeds"]),
+    ("run that training starts from", lambda plan: plan.get("init")),
 )
 
 
@@ -97,7 +97,7 @@ def join_runs(
 
 def _refuse_unlike(first: FinishedRun, other: FinishedRun) -> None:
     """Raise UserError unless two runs were asked for alike, but for methods and machine."""
-    for _, words, value in _MUST_AGREE:
+    for words, value in _MUST_AGREE:
         mine, theirs = value(first.plan), value(other.plan)
         if mine != theirs:
             raise UserError(

@@ -6,6 +6,7 @@ from statistics import mean
 
 from benchmark.runs.execute import Settled
 from benchmark.runs.store import Store
+from benchmark.scale.dry_run import aligned
 from benchmark.scale.estimate import Cost
 
 HEADINGS = (
@@ -73,7 +74,4 @@ def beside(settled: Settled, costs: dict[str, Cost], store: Store) -> list[str]:
             rows.append(row)
     if not rows:
         return []
-    table = [HEADINGS, *rows]
-    widths = [max(len(row[place]) for row in table) for place in range(len(HEADINGS))]
-    lines = ["  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in table]
-    return ["", *lines]
+    return ["", *aligned([HEADINGS, *rows])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,7 +167,7 @@ def find_grid(settled: Settled, store: Store, display: Display) -> tuple[tuple, 
     field = np.zeros(3)
     with display.counting("measuring the training grid") as progress:
         for done, id in enumerate(ids, start=1):
-            field = np.maximum(field, lesion_field(settled.cohort.load(id)))
+            field = np.maximum(field, lesion_field(settled.cohort.load_labels(id)))
             progress(done, len(ids))
     grid = TrainingGrid.covering(tuple(settings.cell_mm), [((1, 1, 1), tuple(field))])
     of = "all" if len(ids) == len(settled.split.train) else f"the first {len(ids)}"
@@ -213,8 +214,6 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
                 _bytes(cost.storage),
             )
         )
-    table = [HEADINGS, *rows]
-    widths = [max(len(row[place]) for row in table) for place in range(len(HEADINGS))]
     device = f"{values['device']}, {counted(values['threads'], 'thread')}"
     speed = "measured here" if wish.rate is None else f"{wish.rate:.3g} operations a second"
     total = sum(all_seconds)
@@ -228,7 +227,7 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
         f"  budget   {values['budget']} for each method, {device}; speed: {speed}",
         f"  grid     {' x '.join(map(str, found.grid))} cells, {found.grid_source}",
         "",
-        *("  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in table),
+        *aligned([HEADINGS, *rows]),
         "",
         f"  runs     {len(titles)} methods x {found.seeds} seeds x {wish.times}: "
         f"{len(titles) * runs}",
@@ -246,6 +245,15 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
     started = "starting and augmenting, " if partly else ""
     lines.append(f"  without  reading scans, {started}queues, and what fails")
     return lines
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of one length as lines, their columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
 
 
 def seconds_text(number: float) -> str:

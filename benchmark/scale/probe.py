@@ -22,6 +22,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import parameter_count, stages_of
+from benchmark.memory import held_bytes
 from benchmark.methods import Method
 from benchmark.scale.noise import noise_scans, training_set
 from benchmark.scale.watch import Kept, LapClock
@@ -332,8 +333,4 @@ def _in_use(device: torch.device) -> int:
     if device.type == "cuda":
         torch.cuda.empty_cache()
         return 0
-    try:
-        with open("/proc/self/status", encoding="ascii") as file:
-            return next(int(x.split()[1]) * 1024 for x in file if x.startswith("VmRSS:"))
-    except (OSError, StopIteration):
-        return 0
+    return held_bytes()

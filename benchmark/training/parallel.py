@@ -100,10 +100,6 @@ class SharedClock(DeviceClock):
         """See the class."""
         return self._total
 
-    def agree(self, total: Callable[[float], float]) -> None:
-        """Add up the devices' clocks."""
-        self._total = total(DeviceClock.seconds.fget(self))
-
     def restore(self, seconds: float) -> None:
         """Each device takes an equal part, so that the sum is as it was."""
         super().restore(seconds / dist.get_world_size())
@@ -113,7 +109,7 @@ class SharedClock(DeviceClock):
         """Wait for all devices and return the sum; all of them must come here."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        self.agree(lambda own: _sums([own])[0])
+        self._total = _sums([DeviceClock.seconds.fget(self)])[0]
         return self._total
 
 
@@ -147,7 +143,7 @@ class Together(Alone):
             self._switch(False)
 
     def _switch(self, on: bool) -> None:
-        sharing.switch(self.rank if on else 0, self.count if on else 1)
+        sharing.switch(self.rank if on else 0)
         contract._SHARING.update(
             count=self.count if on else 1, sum=sharing.SumOverDevices.apply if on else None
         )

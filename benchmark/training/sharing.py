@@ -12,13 +12,15 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_ON = {"rank": 0, "count": 1}
-"""This device's place among those that share a batch; one device while nothing is shared."""
+from benchmark.contract import device_count
+
+_OWN = {"rank": 0}
+"""This device's place among the `contract.device_count` that share a batch."""
 
 
-def switch(rank: int, count: int) -> None:
-    """Say how many devices share the batch, and which one this is."""
-    _ON.update(rank=rank, count=count)
+def switch(rank: int) -> None:
+    """Say which of the devices that share the batch this is."""
+    _OWN["rank"] = rank
 
 
 class SumOverDevices(torch.autograd.Function):
@@ -42,7 +44,7 @@ class _Normalise(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float):
         rows = x.float()
         axes = [0, *range(2, x.dim())]
-        count = _ON["count"] * x.numel() // x.shape[1]
+        count = device_count() * x.numel() // x.shape[1]
         mean = SumOverDevices.forward(None, rows.sum(axes)) / count
         apart = rows - _column(mean, x)
         # in two passes: a mean of squares less a square of the mean would lose digits
@@ -83,7 +85,7 @@ class _Shared:
 
     def forward(self, x: Tensor) -> Tensor:
         own = self.running_mean is None
-        if _ON["count"] == 1 or not (self.training or own):
+        if device_count() == 1 or not (self.training or own):
             return super().forward(x)
         self._check_input_dim(x)
         y, mean, variance = _Normalise.apply(x, self.weight, self.bias, self.eps)
@@ -93,7 +95,7 @@ class _Shared:
                 pace = self.momentum
                 if pace is None:
                     pace = 1.0 / float(self.num_batches_tracked)
-                count = _ON["count"] * x.numel() // x.shape[1]
+                count = device_count() * x.numel() // x.shape[1]
                 self.running_mean.lerp_(mean.to(self.running_mean.dtype), pace)
                 unbiased = variance * count / max(1, count - 1)
                 self.running_var.lerp_(unbiased.to(self.running_var.dtype), pace)
@@ -116,10 +118,10 @@ class SharedDropout(nn.Dropout):
     """:class:`torch.nn.Dropout` that draws for the whole batch and takes its own rows."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if _ON["count"] == 1 or not self.training or not 0 < self.p < 1:
+        if device_count() == 1 or not self.training or not 0 < self.p < 1:
             return super().forward(x)
-        first = _ON["rank"] * len(x)
-        ones = x.new_ones(_ON["count"] * len(x), *x.shape[1:])
+        first = _OWN["rank"] * len(x)
+        ones = x.new_ones(device_count() * len(x), *x.shape[1:])
         return x * F.dropout(ones, self.p)[first : first + len(x)]
 
 

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from benchmark.cli import main
 from benchmark.regression import checking
 from benchmark.regression.baseline import Baseline, Entry
 from benchmark.regression.cost import Cost
@@ -72,3 +73,14 @@ def fake_check(fake_cli, monkeypatch):
     monkeypatch.setattr(checking, "prepare_costs", lambda *_: None)
     monkeypatch.setattr(checking, "measure_costs", measure_costs)
     return fake_cli
+
+
+@pytest.fixture
+def command(fake_check, suite_file, tmp_path):
+    """``command(*more) -> exit status``: check of the tiny suite in folders of the test's own."""
+
+    def run(*more):
+        places = ["--against", str(tmp_path / "b.json"), "--out", str(tmp_path / "runs")]
+        return main(["check", "--suite", str(suite_file), *places, "--plain", *more])
+
+    return run

@@ -11,28 +11,6 @@ from benchmark.training.loop import CellFailed
 
 
 @pytest.fixture
-def command(fake_check, suite_file, tmp_path):
-    """``command(*more) -> exit status``: check of the tiny suite in folders of the test's own."""
-
-    def run(*more):
-        return main(
-            [
-                "check",
-                "--suite",
-                str(suite_file),
-                "--against",
-                str(tmp_path / "b.json"),
-                "--out",
-                str(tmp_path / "runs"),
-                "--plain",
-                *more,
-            ]
-        )
-
-    return run
-
-
-@pytest.fixture
 def kept(command, capsys):
     """The same, with a baseline of ten seeds there."""
     assert command("--update", "--reason", "the first", "--seeds", "10") == 0

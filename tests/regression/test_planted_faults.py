@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.cli import main
 from benchmark.metrics import columns, replicates
 from benchmark.regression.judging import CHANGED, judge_figures
 from benchmark.regression.rule import Rule
@@ -20,24 +19,11 @@ CHECKED = 2
 
 
 @pytest.fixture
-def command(fake_check, suite_file, tmp_path):
+def check(command):
     """A check against a baseline of ten seeds, with figures computed anew from kept predictions."""
 
     def run(*more):
-        return main(
-            [
-                "check",
-                "--suite",
-                str(suite_file),
-                "--against",
-                str(tmp_path / "b.json"),
-                "--out",
-                str(tmp_path / "runs"),
-                "--plain",
-                "--no-costs",
-                *more,
-            ]
-        )
+        return command("--no-costs", *more)
 
     assert run("--update", "--reason", "first", "--seeds", "10") == 0
     assert run() == 0
@@ -81,17 +67,17 @@ def one_artery_off(monkeypatch):
         (one_artery_off, "F1 LCX"),
     ],
 )
-def test_a_metric_off_by_one(command, fake_check, monkeypatch, capsys, fault, word):
+def test_a_metric_off_by_one(check, fake_check, monkeypatch, capsys, fault, word):
     fake_check.calls.clear()
     fault(monkeypatch)
     capsys.readouterr()
-    assert command() == 1
+    assert check() == 1
     assert f"FAILED     all-lad, mask: {word} changed from" in capsys.readouterr().out
     again = [call for call in fake_check.calls if call[1] < CHECKED]
     assert again == [], "only to confirm a fall are further seeds trained"
 
 
-def test_labels_of_two_arteries_exchanged_in_a_networks_answer(command, fake_check, capsys):
+def test_labels_of_two_arteries_exchanged_in_a_networks_answer(check, fake_check, capsys):
     drawn = fake_check.run_cell
 
     def exchanged(method, *rest):
@@ -108,7 +94,7 @@ def test_labels_of_two_arteries_exchanged_in_a_networks_answer(command, fake_che
     fake_check.run_cell = exchanged
     capsys.readouterr()
     # other seeds: those of the check before are kept
-    assert command("--seed", "2") == 1
+    assert check("--seed", "2") == 1
     text = capsys.readouterr().out
     for target in ("LCX", "RCA"):
         assert f"FAILED     unet3d, mask: F1 {target}" in text

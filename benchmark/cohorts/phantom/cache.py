@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import blosc2
 import numpy as np
@@ -103,10 +104,9 @@ def read_labels(path: Path) -> Labels | None:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(44)
-            if start[:8] != _MAGIC:
+            header = _read_header(file)
+            if header is None:
                 return None
-            header = json.loads(file.read(int.from_bytes(start[40:44], "little")))
             file.seek(header["voxel_bytes"], os.SEEK_CUR)
             labels = np.empty(tuple(header["shape"]), np.uint8)
             blosc2.decompress2(file.read(), labels)
@@ -122,10 +122,17 @@ def read_record(path: Path) -> Record | None:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(44)
-            if start[:8] != _MAGIC:
-                return None
-            header = json.loads(file.read(int.from_bytes(start[40:44], "little")))
+            header = _read_header(file)
+        if header is None:
+            return None
         return Record(header["id"], header["centre"], header["agatston"], header["risk"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _read_header(file: BinaryIO) -> dict | None:
+    """The header of a kept scan, from the file's beginning; None if the file is of another kind."""
+    start = file.read(44)
+    if start[:8] != _MAGIC:
+        return None
+    return json.loads(file.read(int.from_bytes(start[40:44], "little")))
