@@ -28,6 +28,6 @@ def noise_scans(grid: tuple[int, int, int], settings: Settings) -> Prepared:
     return Prepared((example,), (), TrainingGrid(tuple(settings.cell_mm), grid))
 
 
-def training_set(prepared: Prepared, count: int) -> TrainingSet:
+def training_set(prepared: Prepared, count: int, settings: Settings) -> TrainingSet:
     """So many copies of the one scan of `noise_scans`."""
-    return TrainingSet.of(prepared.train * count)
+    return TrainingSet.of(prepared.train * count, settings.shift_cells)

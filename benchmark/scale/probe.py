@@ -187,7 +187,7 @@ def _direct(
     stages = stages_of(model)
     batches = [settings.batch_size * stage.batch_scale for stage in stages]
     least = min(stage.share for stage in stages)
-    data = training_set(prepared, max(batches))
+    data = training_set(prepared, max(batches), settings)
     trainer = Trainer(model, data, replace(settings, budget="1 steps"), 0, device, threads)
     kept = Kept(model)
     with kept.watching():

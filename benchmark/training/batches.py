@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.calcium import risk_category
-from benchmark.contract import Batch
+from benchmark.contract import SCORE_COUNT, Batch
 from benchmark.training.prepare import Example
 from benchmark.training.settings import Settings
 
@@ -68,28 +69,65 @@ DEVICE_SHARE = 0.25
 
 @dataclass
 class TrainingSet:
-    """The training scans as tensors, and the random draw of batches."""
+    """The training scans as tensors, and the random draw of batches.
 
-    image: Tensor
-    target: Tensor
-    candidate: Tensor
+    Attributes
+    ----------
+    wide : dict of Tensor
+        ``image`` (n, C, Z, Y, X), ``target`` and ``candidate`` (n, Z, Y, X), ``slice_scores``
+        (n, Z, 12), each with its edge cells repeated on every side. A shifted scan is then one box
+        of the wide one, where edges filled for each batch took longer than the scan itself.
+    scores : Tensor, (n, 12)
+    reach : int
+        Cells by which the wide scans are wider in plane; half of it along z.
+    """
+
+    wide: dict[str, Tensor]
     scores: Tensor
-    slice_scores: Tensor
+    reach: int = 0
 
     @classmethod
-    def of(cls, examples: tuple[Example, ...]) -> TrainingSet:
-        """Stack the training scans."""
+    def of(cls, examples: tuple[Example, ...], reach: int = 0) -> TrainingSet:
+        """The training scans, to be shifted by at most ``reach`` cells."""
+        half, scores = reach // 2, np.stack([e.scores for e in examples])
+        slices = [np.log1p(e.slice_scores).reshape(-1, SCORE_COUNT) for e in examples]
         return cls(
-            torch.from_numpy(np.stack([e.image for e in examples])),
-            torch.from_numpy(np.stack([e.target for e in examples])),
-            torch.from_numpy(np.stack([e.candidate for e in examples])),
-            torch.from_numpy(
-                np.log1p(np.stack([e.scores for e in examples])).reshape(-1, 12)
-            ).float(),
-            torch.from_numpy(np.log1p(np.stack([e.slice_scores for e in examples])))
-            .float()
-            .flatten(2),
+            {
+                "image": _widened([e.image for e in examples], (0, half, reach, reach)),
+                "target": _widened([e.target for e in examples], (half, reach, reach)),
+                "candidate": _widened([e.candidate for e in examples], (half, reach, reach)),
+                "slice_scores": _widened(slices, (half, 0)).float(),
+            },
+            torch.from_numpy(np.log1p(scores).reshape(-1, SCORE_COUNT)).float(),
+            reach,
         )
+
+    @property
+    def image(self) -> Tensor:
+        """(n, C, Z, Y, X), as the scans are."""
+        return self._inside("image")
+
+    @property
+    def target(self) -> Tensor:
+        """(n, Z, Y, X)."""
+        return self._inside("target")
+
+    @property
+    def candidate(self) -> Tensor:
+        """(n, Z, Y, X)."""
+        return self._inside("candidate")
+
+    @property
+    def slice_scores(self) -> Tensor:
+        """(n, Z, 12)."""
+        half, wide = self.reach // 2, self.wide["slice_scores"]
+        return wide[:, half : wide.shape[1] - half]
+
+    def _inside(self, name: str) -> Tensor:
+        wide = self.wide[name]
+        margins = (self.reach // 2, self.reach, self.reach)
+        inside = (slice(m, size - m) for m, size in zip(margins, wide.shape[-3:], strict=True))
+        return wide[..., *inside]
 
     def on(self, device: torch.device) -> TrainingSet:
         """The same scans in a GPU's memory, if they take at most `DEVICE_SHARE` of what is free.
@@ -99,21 +137,22 @@ class TrainingSet:
         """
         if device.type != "cuda":
             return self
-        tensors = vars(self).values()
-        size = sum(tensor.nbytes for tensor in tensors)
-        if size > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+        if self._bytes > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
             return self
-        return TrainingSet(*(tensor.to(device) for tensor in tensors))
+        wide = {name: tensor.to(device) for name, tensor in self.wide.items()}
+        return TrainingSet(wide, self.scores.to(device), self.reach)
 
     @property
     def device_bytes(self) -> int:
         """Bytes of a GPU's memory that the scans take."""
-        if not self.image.is_cuda:
-            return 0
-        return sum(tensor.nbytes for tensor in vars(self).values())
+        return self._bytes if self.scores.is_cuda else 0
+
+    @property
+    def _bytes(self) -> int:
+        return self.scores.nbytes + sum(tensor.nbytes for tensor in self.wide.values())
 
     def __len__(self) -> int:
-        return len(self.image)
+        return len(self.scores)
 
     def batches(self, size: int, random: np.random.Generator) -> Draw:
         """Indices, endlessly; see `Draw`."""
@@ -136,66 +175,78 @@ class TrainingSet:
         """The scans of these indices, each shifted by whole cells, with noise.
 
         Never a reflection: the arteries have sides. Shifts come from ``random`` wherever the scans
-        lie; the noise from a generator of their device, seeded from ``random``, so that a CPU's and
-        a GPU's noise differ.
+        lie; a GPU draws its noise anew, a CPU takes it from a bank (`add_noise`).
+
+        Raises
+        ------
+        ValueError
+            If the scans are not wide enough for the settings' shifts.
         """
-        device, reach = self.image.device, settings.shift_cells
-        count = len(index)
-        image = self.image.new_empty(
-            (count, *self.image.shape[1:]), dtype=torch.get_default_dtype()
-        )
-        target = self.target.new_empty((count, *self.target.shape[1:]), dtype=torch.int64)
-        candidate = self.candidate.new_empty((count, *self.candidate.shape[1:]))
-        parts = self.slice_scores.new_empty((count, *self.slice_scores.shape[1:]))
-        for row, scan in enumerate(index.tolist()):
-            shifts = (
-                random.integers(-(reach // 2), reach // 2 + 1),
-                *random.integers(-reach, reach + 1, 2),
-            )
+        reach = settings.shift_cells
+        if reach > self.reach:
+            raise ValueError(f"scans kept for shifts of {self.reach} cells, not of {reach}")
+        grid = self.image.shape[2:]
+        image = self.scores.new_empty((len(index), self.wide["image"].shape[1], *grid))
+        target = self.wide["target"].new_empty((len(index), *grid), dtype=torch.int64)
+        candidate = self.wide["candidate"].new_empty((len(index), *grid))
+        parts = self.scores.new_empty((len(index), grid[0], SCORE_COUNT))
+        most = np.array([reach // 2, reach, reach])
+        shifts = random.integers(-most, most + 1, (len(index), 3))
+        begins = np.array([self.reach // 2, self.reach, self.reach]) - shifts
+        wide = self.wide
+        for row, (scan, begin) in enumerate(zip(index.tolist(), begins.tolist(), strict=True)):
             # from where the scans are kept straight to where the batch is: each cell moves once
-            shift_into(image[row], self.image[scan], shifts)
-            shift_into(target[row], self.target[scan], shifts)
-            shift_into(candidate[row], self.candidate[scan], shifts)
-            shift_into(parts[row].T, self.slice_scores[scan].T, shifts[:1])
+            z, y, x = (slice(b, b + size) for b, size in zip(begin, grid, strict=True))
+            image[row] = wide["image"][scan, :, z, y, x]
+            target[row] = wide["target"][scan, z, y, x]
+            candidate[row] = wide["candidate"][scan, z, y, x]
+            parts[row] = wide["slice_scores"][scan, z]
         if settings.noise:
-            generator = torch.Generator(device).manual_seed(int(random.integers(2**62)))
-            noise = torch.randn(image.shape, generator=generator, device=device)
-            image += noise.mul_(settings.noise)
+            add_noise(image, settings.noise, random)
         return Batch(image, target, candidate, self.scores[self._places(index)], parts)
 
     def _places(self, index: np.ndarray) -> Tensor:
         """Indices where the scans lie; a GPU is not waited for."""
         chosen = torch.from_numpy(index)
-        if self.image.is_cuda:
-            chosen = chosen.pin_memory().to(self.image.device, non_blocking=True)
+        if self.scores.is_cuda:
+            chosen = chosen.pin_memory().to(self.scores.device, non_blocking=True)
         return chosen
 
 
-def shift_into(out: Tensor, values: Tensor, shifts: Sequence[int]) -> Tensor:
-    """Write ``values`` into ``out``, shifted along the last axes; edge cells are repeated.
+def _widened(arrays: list[np.ndarray], margins: tuple[int, ...]) -> Tensor:
+    """Stack arrays, the edge cells of each axis repeated as often as its margin says."""
+    shape = [size + 2 * margin for size, margin in zip(arrays[0].shape, margins, strict=True)]
+    found = np.empty((len(arrays), *shape), arrays[0].dtype)
+    for row, array in enumerate(arrays):
+        found[row] = np.pad(array, [(margin, margin) for margin in margins], mode="edge")
+    return torch.from_numpy(found)
 
-    Parameters
-    ----------
-    out, values : Tensor, (..., Z, Y, X)
-        Of one shape; types may differ.
-    shifts : sequence of int
-        Cells for each of the last ``len(shifts)`` axes; a positive one moves towards the end.
+
+NOISE_BANK = 1 << 22
+"""Numbers that a CPU's noise is taken from."""
+
+
+@cache
+def _noise_bank() -> Tensor:
+    """Standard normal numbers, the same in every process."""
+    return torch.randn(NOISE_BANK, generator=torch.Generator().manual_seed(0))
+
+
+def add_noise(image: Tensor, deviation: float, random: np.random.Generator) -> None:
+    """Add normal noise to a batch of scans, (B, ...), in place.
+
+    On a CPU each scan takes a run of the bank's numbers from a random place, with a random sign:
+    to draw as many anew was two thirds of all that the batches of a small grid cost. A GPU draws
+    anew, and so does a CPU for scans that are large beside the bank, whose steps take seconds.
     """
-    inside, theirs, edges = [...], [...], []
-    for axis, shift in enumerate(shifts, start=-len(shifts)):
-        size = values.shape[axis]
-        shift = max(1 - size, min(size - 1, int(shift)))
-        first, last = max(0, shift), size + min(0, shift)
-        inside.append(slice(first, last))
-        theirs.append(slice(first - shift, last - shift))
-        if shift:
-            edges.append((axis, first, last))
-    out[tuple(inside)] = values[tuple(theirs)]
-    for axis, first, last in edges:
-        # an axis at a time over the whole of the others: what they still lack is filled after
-        if first:
-            out.narrow(axis, 0, first).copy_(out.narrow(axis, first, 1))
-        else:
-            missing = out.shape[axis] - last
-            out.narrow(axis, last, missing).copy_(out.narrow(axis, last - 1, 1))
-    return out
+    size = image[0].numel()
+    if image.is_cuda or size > NOISE_BANK // 4:
+        generator = torch.Generator(image.device).manual_seed(int(random.integers(2**62)))
+        noise = torch.randn(image.shape, generator=generator, device=image.device)
+        image += noise.mul_(deviation)
+        return
+    bank = _noise_bank()
+    begins = random.integers(0, NOISE_BANK - size + 1, len(image)).tolist()
+    signs = (2 * random.integers(0, 2, len(image)) - 1).tolist()
+    for row, begin, sign in zip(image.view(len(image), -1), begins, signs, strict=True):
+        row.add_(bank[begin : begin + size], alpha=sign * deviation)

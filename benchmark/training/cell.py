@@ -169,7 +169,7 @@ def run_cell(
     if start is not None:
         _load(model, start)
     if weights is None:
-        scans = TrainingSet.of(prepared.train)
+        scans = TrainingSet.of(prepared.train, settings.shift_cells)
         data = scans.on(where)
         if parallel.group().largest(int(data is scans)):
             data = scans  # all devices alike, or they would not draw the same noise

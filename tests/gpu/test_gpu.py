@@ -55,7 +55,7 @@ def test_no_step_waits_for_the_gpu(name, precision):
     settings = replace(SETTINGS, precision=precision)
     torch.manual_seed(0)
     model = find(name).load()((8, 16, 16), 3, 16).to(device)
-    trainer = Trainer(model, TrainingSet.of(prepared().train).on(device), settings, 0, device, 1)
+    trainer = Trainer(model, TrainingSet.of(prepared().train, settings.shift_cells).on(device), settings, 0, device, 1)
     stage = stages_of(model)[0]
     optimiser = make_optimiser(settings, stage.parameters, 0.001)
     batch = trainer._batch(np.arange(4), None)
@@ -75,7 +75,7 @@ def test_weights_of_slices_are_channels_last():
 
 
 def test_scans_on_the_gpu_give_the_same_batches_as_on_the_cpu():
-    data = TrainingSet.of(prepared().train)
+    data = TrainingSet.of(prepared().train, SETTINGS.shift_cells)
     there = data.on(torch.device("cuda"))
     assert there.device_bytes > 0
     assert data.device_bytes == 0

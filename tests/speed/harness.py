@@ -11,6 +11,7 @@ from ratio import Line, least
 from training_steps import GRID, main_stage, methods, network, step_of, tier
 
 from benchmark.contract import stages_of
+from benchmark.scale.noise import noise_scans, training_set
 from benchmark.training.batches import TrainingSet
 from benchmark.training.loop import Trainer
 from benchmark.training.memory import keep_freed
@@ -23,14 +24,8 @@ SHORT, LONG = 6, 30
 
 def scans() -> TrainingSet:
     """Random scans on the quick tier's grid."""
-    draw = torch.Generator().manual_seed(0)
-    return TrainingSet(
-        torch.randn(SCANS, 3, *GRID, generator=draw).half(),
-        torch.randint(0, 4, (SCANS, *GRID), generator=draw).to(torch.uint8),
-        torch.rand(SCANS, *GRID, generator=draw) < 0.1,
-        5 * torch.rand(SCANS, 12, generator=draw),
-        3 * torch.rand(SCANS, GRID[0], 12, generator=draw),
-    )
+    settings = tier()
+    return training_set(noise_scans(GRID, settings), SCANS, settings)
 
 
 def trained(name: str, data: TrainingSet, steps: int) -> tuple[float, Trainer]:
