@@ -247,6 +247,23 @@ def _classes(votes: np.ndarray) -> np.ndarray:
     return classes
 
 
+def environment(folder: Path, device: str, threads: int) -> dict[str, str]:
+    """Environment variables of a child process: nnU-Net's folders and what it may use."""
+    package_root = Path(__file__).resolve().parents[1]
+    places = (str(package_root), os.environ.get("PYTHONPATH", ""))
+    return {
+        "nnUNet_raw": str(folder / "raw"),
+        "nnUNet_preprocessed": str(folder / "preprocessed"),
+        "nnUNet_results": str(folder / "results"),
+        "nnUNet_compile": "f",
+        "nnUNet_n_proc_DA": "1",
+        "nnUNet_def_n_proc": str(max(1, threads)),
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join(part for part in places if part),
+        **({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}),
+    }
+
+
 def run_child(folder: Path, device: str, threads: int, report: Report | None) -> None:
     """Run `baselines.nnunet_child` on a job's folder, in an environment of its own.
 
@@ -257,26 +274,11 @@ def run_child(folder: Path, device: str, threads: int, report: Report | None) ->
     CellFailed
         If the child process fails.
     """
-    package_root = Path(__file__).resolve().parents[1]
-    environment = {
-        **os.environ,
-        "nnUNet_raw": str(folder / "raw"),
-        "nnUNet_preprocessed": str(folder / "preprocessed"),
-        "nnUNet_results": str(folder / "results"),
-        "nnUNet_compile": "f",
-        "nnUNet_n_proc_DA": "1",
-        "nnUNet_def_n_proc": str(max(1, threads)),
-        "OMP_NUM_THREADS": str(threads),
-        "PYTHONPATH": os.pathsep.join(
-            part for part in (str(package_root), os.environ.get("PYTHONPATH", "")) if part
-        ),
-    }
-    if device == "cpu":
-        environment["CUDA_VISIBLE_DEVICES"] = ""
+    values = {**os.environ, **environment(folder, device, threads)}
     command = [sys.executable, "-W", "ignore", "-m", nnunet_child.__name__, str(folder)]
     with (folder / "child.log").open("wb") as log:
         child = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=values, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             _wait(child, folder, report)

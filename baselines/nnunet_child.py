@@ -88,11 +88,29 @@ def planner_of(name: str, features: int | None) -> type:
     return Narrow
 
 
-def make_trainer(folder: Path, job: dict, plans_name: str):
-    """nnU-Net's trainer for these plans, with all training scans in its one fold."""
+def trainer_named(name: str) -> type:
+    """nnU-Net's trainer of that name."""
     import nnunetv2
-    import torch
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+
+    return recursive_find_python_class(
+        os.path.join(nnunetv2.__path__[0], "training", "nnUNetTrainer"),
+        name,
+        "nnunetv2.training.nnUNetTrainer",
+    )
+
+
+def make_trainer(folder: Path, job: dict, plans_name: str, kind: type | None = None):
+    """nnU-Net's trainer for these plans, with all training scans in its one fold.
+
+    Parameters
+    ----------
+    folder, job, plans_name
+        As `main` has them.
+    kind : type, optional
+        In place of the trainer that the job names.
+    """
+    import torch
 
     random.seed(job["seed"])
     np.random.seed(job["seed"])  # noqa: NPY002 nnU-Net draws from the global generator
@@ -105,13 +123,9 @@ def make_trainer(folder: Path, job: dict, plans_name: str):
     names = sorted(p.name.removesuffix(".nii.gz") for p in (base / "gt_segmentations").iterdir())
     # nnU-Net wants validation cases; nothing is chosen by them
     write_json(base / "splits_final.json", [{"train": names, "val": names[:1]}])
-    trainer_class = recursive_find_python_class(
-        os.path.join(nnunetv2.__path__[0], "training", "nnUNetTrainer"),
-        job["trainer"],
-        "nnunetv2.training.nnUNetTrainer",
-    )
     device = torch.device("cuda" if job["device"] == "cuda" else "cpu")
-    trainer = trainer_class(plans, CONFIGURATION, 0, dataset, device)
+    kind = kind or trainer_named(job["trainer"])
+    trainer = kind(plans, CONFIGURATION, 0, dataset, device)
     trainer.num_epochs = EPOCHS
     trainer.disable_checkpointing = True
     trainer.initialize()

@@ -69,6 +69,16 @@ def sum_over_devices(value: Tensor) -> Tensor:
     return value if _SHARING["sum"] is None else _SHARING["sum"](value)
 
 
+def gathers(cells: Tensor) -> bool:
+    """Whether a loss does best to gather the candidate cells, a tenth of all, before it works.
+
+    A GPU would have to be waited for to know how many there are, devices that share a batch have
+    unequal numbers, and a compiled loss would be compiled anew for each number: there all cells are
+    worked on, those that do not count times zero.
+    """
+    return not (cells.is_cuda or device_count() > 1 or torch.compiler.is_compiling())
+
+
 CLASSES = 4
 """Background, LAD (with the left main), LCX, RCA."""
 
@@ -202,7 +212,7 @@ def candidate_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
     Tensor
         Scalar; 0 (with a gradient) when the batch holds no candidate at all.
     """
-    if logits.is_cuda or device_count() > 1:
+    if not gathers(logits):
         return _masked_cross_entropy(logits, batch)
     chosen = batch.candidate
     if not bool(chosen.any()):
@@ -214,11 +224,7 @@ def candidate_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def _masked_cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
-    """The same over all cells, those that do not count times zero: for a GPU.
-
-    To gather the candidates, the CPU waits for their number, and the GPU then for the CPU. On a
-    CPU gathering is the faster way.
-    """
+    """The same over all cells, those that do not count times zero."""
     chosen = batch.candidate.unsqueeze(1)
     truth = (batch.target.unsqueeze(1) == _classes(logits)) & chosen  # (B, 4, Z, Y, X)
     counts = sum_over_devices(truth.sum(dim=(0, 2, 3, 4)).float())

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.contract import device_count, sum_over_devices
+from benchmark.contract import gathers, sum_over_devices
 
 ARTERIES = 3
 DICE_WEIGHTINGS = ("sudre", "uniform")
@@ -38,8 +38,7 @@ def generalised_dice(
     Tensor
         Scalar in 0..1; 0, with a gradient, if no cell counts.
     """
-    # no gathering on a GPU, for whose size the CPU would wait
-    if logits.is_cuda or device_count() > 1:
+    if not gathers(logits):
         share, truth = _masked_rows(logits, target, mask)
     else:
         rows = logits.movedim(1, -1)[mask].float()  # (cells, 4)
@@ -82,7 +81,7 @@ def intra_task(modules: Iterable[nn.Module]) -> Tensor:
 
 def soft_counts(logits: Tensor, mask: Tensor) -> Tensor:
     """Expected number of candidate cells of each artery, (B, 3): the differentiable #pixels."""
-    if logits.is_cuda:
+    if not gathers(logits):
         share = logits.float().softmax(dim=1)[:, 1:]
         return (share * mask.unsqueeze(1)).sum(dim=(2, 3, 4))
     # on the candidates alone, a tenth of the cells

@@ -183,7 +183,8 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
             "recipe",
             f"cells {' x '.join(f'{c:g}' for c in settings['cell_mm'])} mm, width "
             f"{settings['width']}, batch {settings['batch_size']}, {settings['optimiser']} "
-            f"{settings['learning_rate']:g} {settings['schedule']}, {settings['precision']}",
+            f"{settings['learning_rate']:g} {settings['schedule']}, {settings['precision']}"
+            + _options(settings),
         ),
         ("device", _devices(plan)),
         ("machine", _together(ledgers, "device_name", "platform")),
@@ -191,6 +192,15 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
         ("commit", _together(ledgers, "git_commit")),
     ]
     return [(name, text) for name, text in facts if text]
+
+
+def _options(settings: dict) -> str:
+    """What changes time and memory of a step, where it was asked for."""
+    mode = settings.get("compile", "none")
+    parts = [f"compiled ({mode})"] if mode != "none" else []
+    if settings.get("activation_checkpointing"):
+        parts.append("activations checkpointed")
+    return "".join(f", {part}" for part in parts)
 
 
 def _devices(plan: dict) -> str:

@@ -229,7 +229,8 @@ NOISE_BANK = 1 << 22
 @cache
 def _noise_bank() -> Tensor:
     """Standard normal numbers, the same in every process."""
-    return torch.randn(NOISE_BANK, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(NOISE_BANK, generator=generator, dtype=torch.float32)
 
 
 def add_noise(image: Tensor, deviation: float, random: np.random.Generator) -> None:

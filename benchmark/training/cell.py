@@ -245,7 +245,7 @@ def _load(model: nn.Module, weights: dict[str, Tensor]) -> None:
 
 def _spent(trainer: Trainer, settings: Settings) -> dict:
     """What a training cost, for the ledger."""
-    spent = trainer.spending.as_dict()
+    spent, compiling = trainer.spending.as_dict(), trainer.compile_seconds
     return {
         **spent,
         "budget": settings.budget,
@@ -254,6 +254,7 @@ def _spent(trainer: Trainer, settings: Settings) -> dict:
         "stages": trainer.stage_ledger,
         "data_seconds": round(trainer.data_seconds, 3),
         **({"checkpointed_blocks": trainer.checkpointed} if trainer.checkpointed else {}),
+        **({"compile_seconds": round(compiling, 3)} if compiling else {}),
         **({"divergences": trainer.events} if trainer.events else {}),
         **({"resumed": trainer.resumed} if trainer.resumed else {}),
     }

@@ -58,6 +58,10 @@ class LossCurve:
         """The stage is over."""
         self._point()
 
+    def pause(self, seconds: float) -> None:
+        """Leave out of the time left what was spent on other things."""
+        self._started += seconds
+
     def state(self) -> dict:
         """The curve so far and where it stands, in plain values."""
         return {

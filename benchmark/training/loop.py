@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import Batch, Stage, stages_of
-from benchmark.training import parallel, state, stop
+from benchmark.training import compilation, parallel, state, stop
 from benchmark.training.activations import checkpoint_blocks
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
@@ -65,6 +68,8 @@ class Trainer:
         Where the training went on after an interruption, for the ledger.
     checkpointed : int
         Blocks that the backward pass computes again.
+    compile_seconds : float
+        Wall-clock seconds that compiling took.
     seconds_before, peak_before : float, int
         Wall-clock seconds and peak memory (bytes) before the interruption.
     """
@@ -89,7 +94,7 @@ class Trainer:
         if settings.activation_checkpointing:
             self.checkpointed = checkpoint_blocks(model)
         self.clock = self.group.clock(device, threads)
-        self.data_seconds = 0.0
+        self.data_seconds = self.compile_seconds = 0.0
         self.spending = Spending(Budget.parse(settings.budget), self.clock)
         self.curve = LossCurve(self.spending, report)
         self.stage_ledger: list[dict] = []
@@ -192,6 +197,8 @@ class Trainer:
                 indices.restore(within["draw"])
                 # the new draw took numbers that the old one had not
                 self.random.bit_generator.state = snapshot.values["order"]
+        if self.settings.compile != "none":
+            stage = self._compile(stage, np.arange(min(size, len(self.data))), kept)
         after_step = getattr(self.model, "after_step", None)
         # device-seconds can be overrun by the keeping pass alone; a stage takes one step at least
         for count in itertools.count(done):
@@ -389,6 +396,7 @@ class Trainer:
 
     def _step(self, losses, batch: Batch, optimiser, parameters) -> Tensor:
         optimiser.zero_grad(set_to_none=True)
+        compilation.new_step(self.settings.compile)
         with self._autocast:
             terms = losses(batch)
             loss = sum(terms.values())
@@ -402,16 +410,43 @@ class Trainer:
 
     def _warm_up(self, stage: Stage, batch: Batch) -> float:
         """Run one step outside the clock and undo it; returns its floating point operations."""
-        state = {name: value.clone() for name, value in self.model.state_dict().items()}
-        random_state = torch.get_rng_state()
-        with FlopCounterMode(display=False) as counter, self._autocast:
+        with self._undone(), FlopCounterMode(display=False) as counter, self._autocast:
             if stage.opponent_losses is not None:
                 sum(stage.opponent_losses(batch).values()).backward()
             sum(stage.losses(batch).values()).backward()
-        self.model.zero_grad(set_to_none=True)
-        self.model.load_state_dict(state)
-        torch.set_rng_state(random_state)
         return float(counter.get_total_flops() * self.group.count)
+
+    def _compile(self, stage: Stage, index: np.ndarray, kept: dict[str, Tensor] | None) -> Stage:
+        """The stage with compiled losses, outside the clock; nothing is learnt and none drawn."""
+        if self.group.count > 1:
+            raise CellFailed("compile is for one device: here several share a batch")
+        # the scans as they are: an augmented batch would take random numbers
+        batch = self._batch(index, kept) if kept is not None else self.data.take(index)
+        stage = compilation.compiled(stage, self.settings.compile)
+        if self._resume is not None:
+            self._resume.say(f"compiles stage {stage.name!r}, half a minute or more")
+        try:
+            with self._undone(), self._autocast:
+                seconds = compilation.first_pass(
+                    stage, batch.to(self.device), self.settings.compile
+                )
+        except compilation.NotCompiled as error:
+            if stop.asked():  # the compiler was stopped as well
+                raise KeyboardInterrupt from None
+            raise CellFailed(str(error), traceback.format_exc()) from error
+        self.compile_seconds += seconds
+        self.curve.pause(seconds)
+        return stage
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """Within, passes leave no trace in the network, its gradients and the random numbers."""
+        values = {name: value.clone() for name, value in self.model.state_dict().items()}
+        random_state = torch.get_rng_state()
+        yield
+        self.model.zero_grad(set_to_none=True)
+        self.model.load_state_dict(values)
+        torch.set_rng_state(random_state)
 
     def _check_shared(self, stage: Stage, batch: Batch) -> None:
         """Make sure that a loss on the parts of a batch is that of the batch."""

@@ -23,7 +23,7 @@ _SUFFIXES = {
 }
 
 
-_LATER = ("activation_checkpointing",)
+_LATER = ("activation_checkpointing", "compile")
 """Settings that came after boards had been kept."""
 
 
@@ -109,6 +109,9 @@ class Settings:
     activation_checkpointing : bool
         Keep of each block its input alone until the backward pass, which computes the rest again:
         less memory, more time, the same gradients. What is computed twice is counted twice.
+    compile : "none", "default" or "reduce-overhead"
+        Losses compiled by torch.compile; the last with CUDA graphs on a GPU. Compiling is outside
+        the budget and stands in the ledger.
     """
 
     budget: str
@@ -126,6 +129,7 @@ class Settings:
     options: dict[str, dict] | None = None
     deterministic: bool = False
     activation_checkpointing: bool = False
+    compile: Literal["none", "default", "reduce-overhead"] = "none"
 
     def __post_init__(self) -> None:
         Budget.parse(self.budget)
@@ -139,6 +143,11 @@ class Settings:
         if self.width < 4 or self.batch_size < 1 or not 0 < self.learning_rate < math.inf:
             raise UserError(
                 "width must be at least 4, batch_size at least 1, learning_rate positive"
+            )
+        if self.compile != "none" and self.activation_checkpointing:
+            raise UserError(
+                "compile and activation_checkpointing exclude each other (PyTorch cannot compile "
+                "such blocks): set one of them"
             )
 
     def as_dict(self) -> dict:

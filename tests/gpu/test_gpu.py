@@ -33,6 +33,21 @@ def test_trains_and_predicts_in_every_number_format(name, precision):
     assert result.ledger["device"] == "cuda"
 
 
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("name", ["mmwfanet", "arm-mtl", "unet3d"])
+def test_trains_compiled_as_without(name, precision, mode):
+    plain = replace(SETTINGS, precision=precision)
+    curves = []
+    for settings in (plain, replace(plain, compile=mode)):
+        result = run_cell(find(name), prepared(), settings, seed=0, device="cuda")
+        assert np.isfinite(result.mask).all()
+        curves.append([row[-1] for row in result.curve])
+    assert result.ledger["compile_seconds"] > 0
+    assert curves[1][0] == pytest.approx(curves[0][0], rel=0.05)
+    assert np.mean(curves[1][-5:]) == pytest.approx(np.mean(curves[0][-5:]), rel=0.3)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_loss_and_gradients_agree_with_the_cpu(name):
     data = TrainingSet.of(prepared().train).take(np.arange(4))
@@ -55,7 +70,8 @@ def test_no_step_waits_for_the_gpu(name, precision):
     settings = replace(SETTINGS, precision=precision)
     torch.manual_seed(0)
     model = find(name).load()((8, 16, 16), 3, 16).to(device)
-    trainer = Trainer(model, TrainingSet.of(prepared().train, settings.shift_cells).on(device), settings, 0, device, 1)
+    scans = TrainingSet.of(prepared().train, settings.shift_cells).on(device)
+    trainer = Trainer(model, scans, settings, 0, device, 1)
     stage = stages_of(model)[0]
     optimiser = make_optimiser(settings, stage.parameters, 0.001)
     batch = trainer._batch(np.arange(4), None)

@@ -6,17 +6,20 @@ import argparse
 
 import activations
 import clinical
+import compiling
 import harness
 import intervals
 import peers
 import reading
 import starts
+import trainers
 import training_steps
 from ratio import Line, table
 
 SECTIONS = {
     "training": training_steps.measure,
     "precision": training_steps.precision,
+    "compile": compiling.measure,
     "activations": activations.measure,
     "harness": harness.measure,
     "clinical": clinical.measure,
@@ -25,6 +28,7 @@ SECTIONS = {
     "intervals": intervals.measure,
     "starts": starts.measure,
     "peers": peers.measure,
+    "trainers": trainers.measure,
 }
 
 

@@ -5,6 +5,7 @@ A floor lies below the goal, so that a busy machine does not fail it and a lost 
 
 import activations
 import clinical
+import compiling
 import harness
 import intervals
 import numpy as np
@@ -12,6 +13,7 @@ import peers
 import pytest
 import reading
 import starts
+import trainers
 import training_steps
 
 
@@ -60,3 +62,12 @@ def test_harness_reading_and_start(benchmark, measure):
 def test_peers(benchmark):
     lines = benchmark.pedantic(peers.measure, rounds=1)
     assert all(np.isfinite(line.value) for line in lines)
+
+
+def test_nnunets_trainer(benchmark):
+    lines = benchmark.pedantic(trainers.measure, ((2,), 40, 20), rounds=1)
+    assert not refused(lines)
+
+
+def test_compiled_step(benchmark):
+    assert not refused(benchmark.pedantic(compiling.measure, (("unet3d",),), rounds=1))

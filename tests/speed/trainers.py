@@ -1,0 +1,217 @@
+"""nnU-Net's trainer beside our loop: one network, one patch, one batch, the same device-seconds.
+
+The network is our 3D U-Net, on the training grid of the quick tier, whole scans as patches. All
+else is the trainer's own: nnU-Net's preprocessing, sampling, augmentation (in a process of its
+own), loss with cross entropy and Dice on all cells, optimiser and schedule, against our loop's.
+A second round tells nnU-Net what is no candidate, as its ignored label; cells outside a turned or
+shrunk scan are background to it all the same. Both networks then predict the same test scans in the
+same way, and F1 is the board's.
+
+nnU-Net reads its folders from environment variables: its side is a child process,
+``python tests/speed/trainers.py FOLDER``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+NAME = "unet3d"
+BUDGETS = (10, 20, 40)
+"""Device-seconds of the trainings, each from the start."""
+THREADS = 2
+IGNORED = 4
+SECTION = "nnU-Net's trainer: same network, patch, batch and device-seconds"
+
+
+def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 100) -> list:
+    """Steps a second and F1 whole of both, for each budget, and the time to the same F1."""
+    import torch
+    from ratio import Line
+    from training_steps import tier
+
+    from benchmark.methods import find
+    from benchmark.metrics.overlap import pooled_ratios
+    from benchmark.runs.sources import open_cohort, tier_split
+    from benchmark.training.cell import run_cell
+    from benchmark.training.prepare import prepare
+
+    cohort = open_cohort()
+    split = tier_split(cohort, train, test)
+    cohort.prepare((*split.train, *split.test))
+    prepared = prepare(cohort, split, tier())
+
+    def run(budget: int, weights: dict | None = None):
+        settings = replace(tier(), budget=f"{budget} s")
+        result = run_cell(find(NAME), prepared, settings, 0, "cpu", THREADS, weights=weights)
+        return float(pooled_ratios(result.tp, result.fp, result.fn)["F1"][0, 3]), result.ledger
+
+    ours = {budget: run(budget) for budget in budgets}
+    lines, longest = [], budgets[-1]
+    for what, ignore in (("all cells", False), ("candidates alone", True)):
+        with tempfile.TemporaryDirectory(prefix="nnunet-") as name:
+            folder = Path(name)
+            write_job(folder, prepared, tier(), budgets, ignore)
+            run_child(folder)
+            theirs = {}
+            for budget in budgets:
+                kept = torch.load(folder / f"{budget}.pt", weights_only=True)
+                theirs[budget] = run(budget, kept["weights"])[0], kept["ledger"]
+        ledgers = ours[longest][1], theirs[longest][1]
+        for clock, key in (("device", "device_seconds"), ("wall clock", "wall_seconds")):
+            rates = [ledger["steps"] / ledger[key] for ledger in ledgers]
+            lines.append(
+                Line(
+                    SECTION,
+                    f"steps a second of the {clock}, loss on {what}",
+                    f"{rates[0]:.1f}",
+                    f"nnU-Net {rates[1]:.1f}",
+                    rates[0] / rates[1],
+                    "x",
+                    floor=0.8,
+                )
+            )
+        lines += [
+            Line(
+                SECTION,
+                f"F1 whole after {budget} device-seconds, {what}",
+                f"{ours[budget][0]:.3f}",
+                f"nnU-Net {theirs[budget][0]:.3f}",
+                ours[budget][0] - theirs[budget][0],
+                "",
+            )
+            for budget in budgets
+        ]
+        reached = [budget for budget in budgets if ours[budget][0] >= theirs[longest][0]]
+        lines.append(
+            Line(
+                SECTION,
+                f"device-seconds to nnU-Net's F1 after {longest}, {what}",
+                f"{reached[0]} s" if reached else f"more than {longest} s",
+                f"nnU-Net {longest} s",
+                longest / reached[0] if reached else float("nan"),
+                "x",
+            )
+        )
+    return lines
+
+
+def write_job(folder: Path, prepared, settings, budgets, ignore: bool) -> None:
+    """The training grid's scans in nnU-Net's raw format, and what is to be done."""
+    import SimpleITK as sitk
+
+    from baselines import nnunet
+
+    raw = folder / "raw" / nnunet.DATASET
+    spacing = [float(size) for size in reversed(settings.cell_mm)]  # (x, y, z)
+
+    def write(part: str, name: str, array: np.ndarray) -> None:
+        (raw / part).mkdir(parents=True, exist_ok=True)
+        image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+        image.SetSpacing(spacing)
+        sitk.WriteImage(image, str(raw / part / f"{name}.nii.gz"))
+
+    for place, example in enumerate(prepared.train):
+        name = f"case_{place:05}"
+        for channel, values in enumerate(example.image.astype(np.float32)):
+            write("imagesTr", f"{name}_{channel:04}", values)
+        target = example.target.astype(np.uint8)
+        if ignore:
+            target = np.where(example.candidate, target, IGNORED).astype(np.uint8)
+        write("labelsTr", name, target)
+    labels = {**nnunet.LABELS, **({"ignore": IGNORED} if ignore else {})}
+    values = {
+        "channel_names": {str(channel): "noNorm" for channel in range(3)},
+        "labels": labels,
+        "numTraining": len(prepared.train),
+        "file_ending": ".nii.gz",
+    }
+    (raw / "dataset.json").write_text(json.dumps(values), encoding="utf-8")
+    job = {
+        "planner": "ExperimentPlanner",
+        "memory_gb": None,
+        "features": None,
+        "spacing": [float(size) for size in settings.cell_mm],
+        "seed": 0,
+        "device": "cpu",
+        "threads": THREADS,
+        "dataset": nnunet.DATASET,
+        "trainer": "nnUNetTrainerNoMirroring",
+        "patch": list(prepared.grid.shape),
+        "batch": settings.batch_size,
+        "width": settings.width,
+        "budgets": list(budgets),
+    }
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+
+
+def run_child(folder: Path) -> None:
+    """nnU-Net's side, in a process of its own."""
+    from baselines import nnunet
+
+    environment = {**os.environ, **nnunet.environment(folder, "cpu", THREADS)}
+    words = [sys.executable, "-W", "ignore", __file__, str(folder)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"nnU-Net's side failed:\n{(done.stdout + done.stderr)[-5000:]}")
+
+
+def child(folder: Path) -> None:
+    """Plan and preprocess, then train for each budget; the weights and what was spent."""
+    import torch
+    from torch import nn
+
+    from baselines import nnunet_child
+    from baselines.unet3d import UNet3D
+
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    plans_name = nnunet_child.plan(job)
+    path = folder / "preprocessed" / job["dataset"] / f"{plans_name}.json"
+    plans = json.loads(path.read_text(encoding="utf-8"))
+    configuration = plans["configurations"][nnunet_child.CONFIGURATION]
+    configuration |= {"patch_size": job["patch"], "batch_size": job["batch"]}
+    nnunet_child.write_json(path, plans)
+
+    class Logits(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = UNet3D(tuple(job["patch"]), 3, job["width"])
+
+        def forward(self, image):
+            return self.network(image)["logits"]
+
+    class Beside(nnunet_child.trainer_named(job["trainer"])):
+        def __init__(self, plans, configuration, fold, dataset_json, device) -> None:
+            super().__init__(plans, configuration, fold, dataset_json, device)
+            self.enable_deep_supervision = False
+
+        @staticmethod
+        def build_network_architecture(
+            plans_manager, configuration_manager, num_input_channels, num_output_channels,
+            enable_deep_supervision=True,
+        ):  # fmt: skip
+            return Logits()
+
+        def set_deep_supervision_enabled(self, enabled) -> None:
+            pass  # the network has one output
+
+    for budget in job["budgets"]:
+        trainer = nnunet_child.make_trainer(folder, job, plans_name, Beside)
+        ledger = nnunet_child.train(trainer, folder, {**job, "budget": f"{budget} s"})
+        kept = {key: ledger[key] for key in ("steps", "device_seconds", "wall_seconds")}
+        weights = trainer.network.network.state_dict()
+        torch.save({"weights": weights, "ledger": kept}, folder / f"{budget}.pt")
+        for loader in (trainer.dataloader_train, trainer.dataloader_val):
+            loader._finish()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    child(Path(sys.argv[1]))
