@@ -3,9 +3,13 @@
 The network is our 3D U-Net, on the training grid of the quick tier, whole scans as patches. All
 else is the trainer's own: nnU-Net's preprocessing, sampling, augmentation (in a process of its
 own), loss with cross entropy and Dice on all cells, optimiser and schedule, against our loop's.
-A second round tells nnU-Net what is no candidate, as its ignored label; cells outside a turned or
-shrunk scan are background to it all the same. Both networks then predict the same test scans in the
-same way, and F1 is the board's.
+Both networks then predict the same test scans in the same way, and F1 is the board's.
+
+nnU-Net's Dice is a mean over scans, and an artery that a scan lacks and the network does not name
+counts as right: patches being whole scans, of which most lack calcium of most arteries, the loss is
+content with a network that names none. So there is a second round, which helps it twice: what is no
+candidate is its ignored label, and Dice is that of the batch, a switch of its own plans. (Cells
+outside a turned or shrunk scan remain background to it.)
 
 nnU-Net reads its folders from environment variables: its side is a child process,
 ``python tests/speed/trainers.py FOLDER``.
@@ -55,10 +59,10 @@ def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 10
 
     ours = {budget: run(budget) for budget in budgets}
     lines, longest = [], budgets[-1]
-    for what, ignore in (("all cells", False), ("candidates alone", True)):
+    for what, helped in (("as planned", False), ("candidates, batch Dice", True)):
         with tempfile.TemporaryDirectory(prefix="nnunet-") as name:
             folder = Path(name)
-            write_job(folder, prepared, tier(), budgets, ignore)
+            write_job(folder, prepared, tier(), budgets, helped)
             run_child(folder)
             theirs = {}
             for budget in budgets:
@@ -70,7 +74,7 @@ def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 10
             lines.append(
                 Line(
                     SECTION,
-                    f"steps a second of the {clock}, loss on {what}",
+                    f"steps a second of the {clock}, {what}",
                     f"{rates[0]:.1f}",
                     f"nnU-Net {rates[1]:.1f}",
                     rates[0] / rates[1],
@@ -89,6 +93,8 @@ def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 10
             )
             for budget in budgets
         ]
+        if theirs[longest][0] == 0:
+            continue  # no calcium found: nothing to be reached
         reached = [budget for budget in budgets if ours[budget][0] >= theirs[longest][0]]
         lines.append(
             Line(
@@ -103,7 +109,7 @@ def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 10
     return lines
 
 
-def write_job(folder: Path, prepared, settings, budgets, ignore: bool) -> None:
+def write_job(folder: Path, prepared, settings, budgets, helped: bool) -> None:
     """The training grid's scans in nnU-Net's raw format, and what is to be done."""
     import SimpleITK as sitk
 
@@ -123,10 +129,10 @@ def write_job(folder: Path, prepared, settings, budgets, ignore: bool) -> None:
         for channel, values in enumerate(example.image.astype(np.float32)):
             write("imagesTr", f"{name}_{channel:04}", values)
         target = example.target.astype(np.uint8)
-        if ignore:
+        if helped:
             target = np.where(example.candidate, target, IGNORED).astype(np.uint8)
         write("labelsTr", name, target)
-    labels = {**nnunet.LABELS, **({"ignore": IGNORED} if ignore else {})}
+    labels = {**nnunet.LABELS, **({"ignore": IGNORED} if helped else {})}
     values = {
         "channel_names": {str(channel): "noNorm" for channel in range(3)},
         "labels": labels,
@@ -148,6 +154,7 @@ def write_job(folder: Path, prepared, settings, budgets, ignore: bool) -> None:
         "batch": settings.batch_size,
         "width": settings.width,
         "budgets": list(budgets),
+        "batch_dice": helped,
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
 
@@ -177,6 +184,8 @@ def child(folder: Path) -> None:
     plans = json.loads(path.read_text(encoding="utf-8"))
     configuration = plans["configurations"][nnunet_child.CONFIGURATION]
     configuration |= {"patch_size": job["patch"], "batch_size": job["batch"]}
+    if job["batch_dice"]:
+        configuration["batch_dice"] = True
     nnunet_child.write_json(path, plans)
 
     class Logits(nn.Module):
