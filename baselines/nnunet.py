@@ -24,6 +24,8 @@ from benchmark.training.settings import Settings
 
 DATASET = "Dataset001_Calcium"
 LABELS = {"background": 0, "LAD": 1, "LCX": 2, "RCA": 3}
+IGNORED = 4
+"""nnU-Net wants its ignored label to follow the others."""
 PROGRESS = "progress.json"
 LEDGER = "ledger.json"
 FAULT = "fault.txt"
@@ -48,6 +50,10 @@ class NNUNet:
     * Its class probabilities, resampled to the scan's voxels, vote on each component above 130 HU
       like every other method's; no mirroring in training or prediction by default, since the
       arteries have sides (``mirroring=True`` is nnU-Net's own default).
+    * Its Dice is a mean over scans, in which an artery that a patch lacks and the network does not
+      name counts as right. On small budgets it then names none at all. ``candidates=True`` gives it
+      what every other method here has: what is no candidate above 130 HU is its ignored label, and
+      Dice is that of the batch, a switch of its own plans.
 
     Parameters
     ----------
@@ -62,6 +68,8 @@ class NNUNet:
         Voxel size (z, y, x) in mm that scans are resampled to, instead of the planned one.
     tile_step : float
         Step of the sliding window as a share of the patch; nnU-Net's own is 0.5.
+    candidates : bool
+        Losses on candidate voxels alone, and Dice of the batch.
 
     Notes
     -----
@@ -89,6 +97,7 @@ class NNUNet:
         features: int | None = None,
         spacing: list[float] | None = None,
         tile_step: float = 0.5,
+        candidates: bool = False,
     ) -> None:
         if memory_gb is not None and not memory_gb > 0:
             raise ValueError(f"memory_gb must be above 0, not {memory_gb}")
@@ -99,7 +108,7 @@ class NNUNet:
         if not 0 < tile_step <= 1:
             raise ValueError(f"tile_step must be above 0 and at most 1, not {tile_step}")
         self.planner, self.memory_gb, self.mirroring = planner, memory_gb, mirroring
-        self.features, self.tile_step = features, tile_step
+        self.features, self.tile_step, self.candidates = features, tile_step, candidates
         self.spacing = None if spacing is None else [float(size) for size in spacing]
 
     def run(
@@ -133,8 +142,11 @@ class NNUNet:
         try:
             self._write_job(folder, settings, seed, device, threads)
             for place, example in enumerate(prepared.train):
-                write_case(folder / "raw" / DATASET, f"case_{place:05}", cohort, example, prepared)
-            write_dataset(folder / "raw" / DATASET, len(prepared.train))
+                write_case(
+                    folder / "raw" / DATASET, f"case_{place:05}", cohort, example, prepared,
+                    self.candidates,
+                )  # fmt: skip
+            write_dataset(folder / "raw" / DATASET, len(prepared.train), self.candidates)
             for place, example in enumerate(prepared.test):
                 write_test(folder / "test" / f"{place:05}.npz", cohort, example, prepared)
             run_child(folder, device, threads, on_progress)
@@ -148,7 +160,8 @@ class NNUNet:
             shutil.rmtree(folder, ignore_errors=True)
         result.curve = [tuple(point) for point in ledger.pop("curve")]
         result.ledger = {**ledger, "budget": settings.budget, "grid": list(prepared.grid.shape)}
-        result.notes = (*self.notes, *self._narrowed())
+        helped = ("losses on candidates alone, Dice of the batch",) if self.candidates else ()
+        result.notes = (*self.notes, *helped, *self._narrowed())
         return result
 
     def _narrowed(self) -> tuple[str, ...]:
@@ -173,6 +186,7 @@ class NNUNet:
             "features": self.features,
             "spacing": self.spacing,
             "tile_step": self.tile_step,
+            "batch_dice": self.candidates,
             "trainer": "nnUNetTrainer" if self.mirroring else "nnUNetTrainerNoMirroring",
             "budget": settings.budget,
             "seed": seed,
@@ -194,14 +208,25 @@ def field_of(example: Example, prepared: Prepared) -> tuple[slice, slice, slice]
 
 
 def write_case(
-    folder: Path, name: str, cohort: Cohort, example: Example, prepared: Prepared
+    folder: Path,
+    name: str,
+    cohort: Cohort,
+    example: Example,
+    prepared: Prepared,
+    candidates: bool = False,
 ) -> None:
-    """One training scan and its labels in nnU-Net's raw format, cut to the field."""
+    """One training scan and its labels in nnU-Net's raw format, cut to the field.
+
+    With ``candidates``, all voxels but the candidates are labelled as ignored.
+    """
     import SimpleITK as sitk
 
     scan = cohort.load(example.id)
-    cut = field_of(example, prepared)
-    parts = {"imagesTr": (f"{name}_0000", scan.voxels), "labelsTr": (name, scan.labels)}
+    cut, labels = field_of(example, prepared), scan.labels
+    if candidates:
+        labels = np.full(labels.shape, IGNORED, np.uint8)
+        labels.reshape(-1)[example.candidates.voxel] = example.candidates.label
+    parts = {"imagesTr": (f"{name}_0000", scan.voxels), "labelsTr": (name, labels)}
     for part, (file, array) in parts.items():
         (folder / part).mkdir(parents=True, exist_ok=True)
         image = sitk.GetImageFromArray(np.ascontiguousarray(array[cut]))
@@ -209,11 +234,11 @@ def write_case(
         sitk.WriteImage(image, str(folder / part / f"{file}.nii.gz"), True, compressionLevel=1)
 
 
-def write_dataset(folder: Path, count: int) -> None:
-    """nnU-Net's dataset.json."""
+def write_dataset(folder: Path, count: int, candidates: bool = False) -> None:
+    """nnU-Net's dataset.json; with ``candidates``, it has a label that is ignored."""
     values = {
         "channel_names": {"0": "CT"},
-        "labels": LABELS,
+        "labels": {**LABELS, "ignore": IGNORED} if candidates else LABELS,
         "numTraining": count,
         "file_ending": ".nii.gz",
     }

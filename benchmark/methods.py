@@ -244,6 +244,16 @@ _ALL = (
         expect="lower",
         external=True,
     ),
+    Method(
+        "nnunet-candidates",
+        "nnU-Net v2, losses on candidates",
+        "baselines.nnunet:NNUNet",
+        ("mask",),
+        options={"candidates": True},
+        base="nnunet",
+        expect="higher",
+        external=True,
+    ),
     # no learning
     Method(
         "all-lad",

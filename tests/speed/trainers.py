@@ -31,7 +31,6 @@ NAME = "unet3d"
 BUDGETS = (10, 20, 40)
 """Device-seconds of the trainings, each from the start."""
 THREADS = 2
-IGNORED = 4
 SECTION = "nnU-Net's trainer: same network, patch, batch and device-seconds"
 
 
@@ -113,7 +112,7 @@ def write_job(folder: Path, prepared, settings, budgets, helped: bool) -> None:
     """The training grid's scans in nnU-Net's raw format, and what is to be done."""
     import SimpleITK as sitk
 
-    from baselines import nnunet
+    from baselines import nnunet, nnunet_child
 
     raw = folder / "raw" / nnunet.DATASET
     spacing = [float(size) for size in reversed(settings.cell_mm)]  # (x, y, z)
@@ -130,16 +129,12 @@ def write_job(folder: Path, prepared, settings, budgets, helped: bool) -> None:
             write("imagesTr", f"{name}_{channel:04}", values)
         target = example.target.astype(np.uint8)
         if helped:
-            target = np.where(example.candidate, target, IGNORED).astype(np.uint8)
+            target = np.where(example.candidate, target, nnunet.IGNORED).astype(np.uint8)
         write("labelsTr", name, target)
-    labels = {**nnunet.LABELS, **({"ignore": IGNORED} if helped else {})}
-    values = {
-        "channel_names": {str(channel): "noNorm" for channel in range(3)},
-        "labels": labels,
-        "numTraining": len(prepared.train),
-        "file_ending": ".nii.gz",
-    }
-    (raw / "dataset.json").write_text(json.dumps(values), encoding="utf-8")
+    nnunet.write_dataset(raw, len(prepared.train), helped)
+    values = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
+    values["channel_names"] = {str(channel): "noNorm" for channel in range(3)}
+    nnunet_child.write_json(raw / "dataset.json", values)
     job = {
         "planner": "ExperimentPlanner",
         "memory_gb": None,
@@ -184,8 +179,6 @@ def child(folder: Path) -> None:
     plans = json.loads(path.read_text(encoding="utf-8"))
     configuration = plans["configurations"][nnunet_child.CONFIGURATION]
     configuration |= {"patch_size": job["patch"], "batch_size": job["batch"]}
-    if job["batch_dice"]:
-        configuration["batch_dice"] = True
     nnunet_child.write_json(path, plans)
 
     class Logits(nn.Module):

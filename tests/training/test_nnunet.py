@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import torch
 from synthetic import prepared, scan
 
-from baselines.nnunet import DATASET, NNUNet, _classes, field_of, run_child, write_case
+from baselines.nnunet import DATASET, IGNORED, NNUNet, _classes, field_of, run_child, write_case
 from baselines.nnunet_child import in_pairs
 from benchmark.cohorts.base import Cohort
 from benchmark.methods import find
@@ -60,6 +60,13 @@ def test_a_case_is_cut_to_the_training_grids_field(data, tmp_path):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), whole.voxels[cut])
     np.testing.assert_array_equal(labels, whole.labels[cut])
     np.testing.assert_allclose(image.GetSpacing(), (2.5, 2.5, 3.0))
+    # what is no candidate is ignored where that is asked for
+    write_case(tmp_path, "case_00001", Scans(), example, half, candidates=True)
+    file = tmp_path / "labelsTr" / "case_00001.nii.gz"
+    alone = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))
+    np.testing.assert_array_equal(alone[alone != IGNORED], labels[alone != IGNORED])
+    assert (whole.voxels[cut][alone != IGNORED] >= 130).all()
+    assert set(np.unique(labels[alone == IGNORED])) == {0}
 
 
 def test_components_take_the_class_of_the_largest_vote_and_unseen_ones_none():
@@ -93,6 +100,14 @@ def test_it_plans_trains_and_predicts_under_the_suites_budget(data):
     assert seen
     assert seen[-1][0] in ("training", "prediction")
     json.dumps(result.ledger)
+
+
+def test_trained_on_candidates_alone(data):
+    small = "features=8+spacing=[5, 4, 4]+memory_gb=0.1+tile_step=1"
+    method = find(f"nnunet-candidates+{small}").settled()
+    result = run_cell(method, data, SETTINGS, 0, "cpu", 1, cohort=Scans())
+    assert np.isfinite(result.mask).all()
+    assert "losses on candidates alone, Dice of the batch" in result.notes
 
 
 @pytest.mark.parametrize("tier", ["smoke", "quick"])
