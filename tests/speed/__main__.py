@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", metavar="|".join(SECTIONS))
     parser.add_argument("--layers", metavar="METHOD", help="each convolution of a network")
     parser.add_argument("--scans", type=int, help="small scans of the section growth")
+    parser.add_argument("--threads", type=int, help="of each trainer in the section trainers")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.sections if name not in SECTIONS]
     if unknown:
@@ -49,6 +50,8 @@ def main() -> None:
     for name in chosen.sections or SECTIONS:
         if name == "growth" and chosen.scans:
             lines += reading.growth((100, chosen.scans))
+        elif name == "trainers" and chosen.threads:
+            lines += trainers.measure(threads=chosen.threads)
         else:
             lines += SECTIONS[name]()
     print("\n".join(table(lines)))

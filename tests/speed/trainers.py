@@ -30,11 +30,12 @@ import numpy as np
 NAME = "unet3d"
 BUDGETS = (10, 20, 40)
 """Device-seconds of the trainings, each from the start."""
-THREADS = 2
 SECTION = "nnU-Net's trainer: same network, patch, batch and device-seconds"
 
 
-def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 100) -> list:
+def measure(
+    budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 100, threads: int = 2
+) -> list:
     """Steps a second and F1 whole of both, for each budget, and the time to the same F1."""
     import torch
     from ratio import Line
@@ -53,7 +54,7 @@ def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 10
 
     def run(budget: int, weights: dict | None = None):
         settings = replace(tier(), budget=f"{budget} s")
-        result = run_cell(find(NAME), prepared, settings, 0, "cpu", THREADS, weights=weights)
+        result = run_cell(find(NAME), prepared, settings, 0, "cpu", threads, weights=weights)
         return float(pooled_ratios(result.tp, result.fp, result.fn)["F1"][0, 3]), result.ledger
 
     ours = {budget: run(budget) for budget in budgets}
@@ -61,8 +62,8 @@ def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 10
     for what, helped in (("as planned", False), ("candidates, batch Dice", True)):
         with tempfile.TemporaryDirectory(prefix="nnunet-") as name:
             folder = Path(name)
-            write_job(folder, prepared, tier(), budgets, helped)
-            run_child(folder)
+            write_job(folder, prepared, tier(), budgets, helped, threads)
+            run_child(folder, threads)
             theirs = {}
             for budget in budgets:
                 kept = torch.load(folder / f"{budget}.pt", weights_only=True)
@@ -108,7 +109,7 @@ def measure(budgets: tuple[int, ...] = BUDGETS, train: int = 260, test: int = 10
     return lines
 
 
-def write_job(folder: Path, prepared, settings, budgets, helped: bool) -> None:
+def write_job(folder: Path, prepared, settings, budgets, helped: bool, threads: int) -> None:
     """The training grid's scans in nnU-Net's raw format, and what is to be done."""
     import SimpleITK as sitk
 
@@ -142,7 +143,7 @@ def write_job(folder: Path, prepared, settings, budgets, helped: bool) -> None:
         "spacing": [float(size) for size in settings.cell_mm],
         "seed": 0,
         "device": "cpu",
-        "threads": THREADS,
+        "threads": threads,
         "dataset": nnunet.DATASET,
         "trainer": "nnUNetTrainerNoMirroring",
         "patch": list(prepared.grid.shape),
@@ -154,11 +155,11 @@ def write_job(folder: Path, prepared, settings, budgets, helped: bool) -> None:
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
 
 
-def run_child(folder: Path) -> None:
+def run_child(folder: Path, threads: int) -> None:
     """nnU-Net's side, in a process of its own."""
     from baselines import nnunet
 
-    environment = {**os.environ, **nnunet.environment(folder, "cpu", THREADS)}
+    environment = {**os.environ, **nnunet.environment(folder, "cpu", threads)}
     words = [sys.executable, "-W", "ignore", __file__, str(folder)]
     done = subprocess.run(words, env=environment, capture_output=True, text=True)
     if done.returncode:
