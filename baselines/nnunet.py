@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +187,7 @@ class NNUNet:
             "features": self.features,
             "spacing": self.spacing,
             "tile_step": self.tile_step,
-            "batch_dice": self.candidates,
+            "configuration": {"batch_dice": True} if self.candidates else {},
             "trainer": "nnUNetTrainer" if self.mirroring else "nnUNetTrainerNoMirroring",
             "budget": settings.budget,
             "seed": seed,
@@ -219,8 +220,6 @@ def write_case(
 
     With ``candidates``, all voxels but the candidates are labelled as ignored.
     """
-    import SimpleITK as sitk
-
     scan = cohort.load(example.id)
     cut, labels = field_of(example, prepared), scan.labels
     if candidates:
@@ -228,16 +227,25 @@ def write_case(
         labels.reshape(-1)[example.candidates.voxel] = example.candidates.label
     parts = {"imagesTr": (f"{name}_0000", scan.voxels), "labelsTr": (name, labels)}
     for part, (file, array) in parts.items():
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        image = sitk.GetImageFromArray(np.ascontiguousarray(array[cut]))
-        image.SetSpacing([float(s) for s in reversed(example.spacing)])  # (x, y, z)
-        sitk.WriteImage(image, str(folder / part / f"{file}.nii.gz"), True, compressionLevel=1)
+        write_image(folder / part / f"{file}.nii.gz", array[cut], example.spacing)
 
 
-def write_dataset(folder: Path, count: int, candidates: bool = False) -> None:
+def write_image(path: Path, array: np.ndarray, spacing: Sequence[float]) -> None:
+    """An array (z, y, x) with its voxel size in mm, in a folder that is made where it lacks."""
+    import SimpleITK as sitk
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing([float(size) for size in reversed(spacing)])  # (x, y, z)
+    sitk.WriteImage(image, str(path), True, compressionLevel=1)
+
+
+def write_dataset(
+    folder: Path, count: int, candidates: bool = False, channels: Sequence[str] = ("CT",)
+) -> None:
     """nnU-Net's dataset.json; with ``candidates``, it has a label that is ignored."""
     values = {
-        "channel_names": {"0": "CT"},
+        "channel_names": {str(place): name for place, name in enumerate(channels)},
         "labels": {**LABELS, "ignore": IGNORED} if candidates else LABELS,
         "numTraining": count,
         "file_ending": ".nii.gz",

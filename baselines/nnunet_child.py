@@ -52,11 +52,11 @@ def plan(job: dict) -> str:
         gpu_memory_target_in_gb=job["memory_gb"],
         overwrite_target_spacing=job["spacing"],
     )
-    if job["batch_dice"]:
-        path = Path(os.environ["nnUNet_preprocessed"]) / job["dataset"] / f"{name}.json"
-        plans = json.loads(path.read_text(encoding="utf-8"))
-        plans["configurations"][CONFIGURATION]["batch_dice"] = True
-        write_json(path, plans)
+    # values of the plan that the job sets otherwise
+    path = Path(os.environ["nnUNet_preprocessed"]) / job["dataset"] / f"{name}.json"
+    plans = json.loads(path.read_text(encoding="utf-8"))
+    plans["configurations"][CONFIGURATION] |= job["configuration"]
+    write_json(path, plans)
     preprocess(
         [1], name, configurations=[CONFIGURATION], num_processes=[workers], show_progress_bar=False
     )

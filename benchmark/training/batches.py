@@ -89,14 +89,14 @@ class TrainingSet:
     @classmethod
     def of(cls, examples: tuple[Example, ...], reach: int = 0) -> TrainingSet:
         """The training scans, to be shifted by at most ``reach`` cells."""
-        half, scores = reach // 2, np.stack([e.scores for e in examples])
+        margins, scores = _margins(reach), np.stack([e.scores for e in examples])
         slices = [np.log1p(e.slice_scores).reshape(-1, SCORE_COUNT) for e in examples]
         return cls(
             {
-                "image": _widened([e.image for e in examples], (0, half, reach, reach)),
-                "target": _widened([e.target for e in examples], (half, reach, reach)),
-                "candidate": _widened([e.candidate for e in examples], (half, reach, reach)),
-                "slice_scores": _widened(slices, (half, 0)).float(),
+                "image": _widened([e.image for e in examples], (0, *margins)),
+                "target": _widened([e.target for e in examples], margins),
+                "candidate": _widened([e.candidate for e in examples], margins),
+                "slice_scores": _widened(slices, (margins[0], 0)).float(),
             },
             torch.from_numpy(np.log1p(scores).reshape(-1, SCORE_COUNT)).float(),
             reach,
@@ -120,13 +120,13 @@ class TrainingSet:
     @property
     def slice_scores(self) -> Tensor:
         """(n, Z, 12)."""
-        half, wide = self.reach // 2, self.wide["slice_scores"]
-        return wide[:, half : wide.shape[1] - half]
+        margin, wide = _margins(self.reach)[0], self.wide["slice_scores"]
+        return wide[:, margin : wide.shape[1] - margin]
 
     def _inside(self, name: str) -> Tensor:
         wide = self.wide[name]
-        margins = (self.reach // 2, self.reach, self.reach)
-        inside = (slice(m, size - m) for m, size in zip(margins, wide.shape[-3:], strict=True))
+        sizes = zip(_margins(self.reach), wide.shape[-3:], strict=True)
+        inside = (slice(margin, size - margin) for margin, size in sizes)
         return wide[..., *inside]
 
     def on(self, device: torch.device) -> TrainingSet:
@@ -190,9 +190,9 @@ class TrainingSet:
         target = self.wide["target"].new_empty((len(index), *grid), dtype=torch.int64)
         candidate = self.wide["candidate"].new_empty((len(index), *grid))
         parts = self.scores.new_empty((len(index), grid[0], SCORE_COUNT))
-        most = np.array([reach // 2, reach, reach])
+        most = np.array(_margins(reach))
         shifts = random.integers(-most, most + 1, (len(index), 3))
-        begins = np.array([self.reach // 2, self.reach, self.reach]) - shifts
+        begins = np.array(_margins(self.reach)) - shifts
         wide = self.wide
         for row, (scan, begin) in enumerate(zip(index.tolist(), begins.tolist(), strict=True)):
             # from where the scans are kept straight to where the batch is: each cell moves once
@@ -211,6 +211,11 @@ class TrainingSet:
         if self.scores.is_cuda:
             chosen = chosen.pin_memory().to(self.scores.device, non_blocking=True)
         return chosen
+
+
+def _margins(reach: int) -> tuple[int, int, int]:
+    """Largest shift along z, y and x: a cell is long along z."""
+    return reach // 2, reach, reach
 
 
 def _widened(arrays: list[np.ndarray], margins: tuple[int, ...]) -> Tensor:

@@ -111,46 +111,35 @@ def measure(
 
 def write_job(folder: Path, prepared, settings, budgets, helped: bool, threads: int) -> None:
     """The training grid's scans in nnU-Net's raw format, and what is to be done."""
-    import SimpleITK as sitk
+    from baselines import nnunet
 
-    from baselines import nnunet, nnunet_child
-
-    raw = folder / "raw" / nnunet.DATASET
-    spacing = [float(size) for size in reversed(settings.cell_mm)]  # (x, y, z)
-
-    def write(part: str, name: str, array: np.ndarray) -> None:
-        (raw / part).mkdir(parents=True, exist_ok=True)
-        image = sitk.GetImageFromArray(np.ascontiguousarray(array))
-        image.SetSpacing(spacing)
-        sitk.WriteImage(image, str(raw / part / f"{name}.nii.gz"))
-
+    raw, spacing = folder / "raw" / nnunet.DATASET, settings.cell_mm
     for place, example in enumerate(prepared.train):
         name = f"case_{place:05}"
         for channel, values in enumerate(example.image.astype(np.float32)):
-            write("imagesTr", f"{name}_{channel:04}", values)
+            nnunet.write_image(raw / "imagesTr" / f"{name}_{channel:04}.nii.gz", values, spacing)
         target = example.target.astype(np.uint8)
         if helped:
             target = np.where(example.candidate, target, nnunet.IGNORED).astype(np.uint8)
-        write("labelsTr", name, target)
-    nnunet.write_dataset(raw, len(prepared.train), helped)
-    values = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
-    values["channel_names"] = {str(channel): "noNorm" for channel in range(3)}
-    nnunet_child.write_json(raw / "dataset.json", values)
+        nnunet.write_image(raw / "labelsTr" / f"{name}.nii.gz", target, spacing)
+    nnunet.write_dataset(raw, len(prepared.train), helped, channels=("noNorm",) * 3)
     job = {
         "planner": "ExperimentPlanner",
         "memory_gb": None,
         "features": None,
-        "spacing": [float(size) for size in settings.cell_mm],
+        "spacing": [float(size) for size in spacing],
         "seed": 0,
         "device": "cpu",
         "threads": threads,
         "dataset": nnunet.DATASET,
         "trainer": "nnUNetTrainerNoMirroring",
-        "patch": list(prepared.grid.shape),
-        "batch": settings.batch_size,
+        "configuration": {
+            "patch_size": list(prepared.grid.shape),
+            "batch_size": settings.batch_size,
+            **({"batch_dice": True} if helped else {}),
+        },
         "width": settings.width,
         "budgets": list(budgets),
-        "batch_dice": helped,
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
 
@@ -176,16 +165,12 @@ def child(folder: Path) -> None:
 
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     plans_name = nnunet_child.plan(job)
-    path = folder / "preprocessed" / job["dataset"] / f"{plans_name}.json"
-    plans = json.loads(path.read_text(encoding="utf-8"))
-    configuration = plans["configurations"][nnunet_child.CONFIGURATION]
-    configuration |= {"patch_size": job["patch"], "batch_size": job["batch"]}
-    nnunet_child.write_json(path, plans)
+    grid = tuple(job["configuration"]["patch_size"])
 
     class Logits(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = UNet3D(tuple(job["patch"]), 3, job["width"])
+            self.network = UNet3D(grid, 3, job["width"])
 
         def forward(self, image):
             return self.network(image)["logits"]
