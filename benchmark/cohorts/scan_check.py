@@ -16,8 +16,12 @@ from benchmark.calcium import (
     score_scan,
 )
 from benchmark.cohorts.base import Scan
+from benchmark.cohorts.hounsfield import PADDING
 from benchmark.cohorts.volumes import read_scan
 from benchmark.errors import UserError
+
+LEAST_TISSUE = 0.005
+"""Share of a scan that is no lung or air; the heart alone is some per cent of any field of view."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +122,14 @@ def judge(
     Labels are cut, never grown: polygons and loose masks become the components above the threshold
     that lie within them. Volume before and after tells how much that changed.
     """
-    warnings = list(warnings)
-    if scan.voxels.min() > -200:
+    warnings = [*scan.warnings, *warnings]
+    # what fills the corners is no air that was seen
+    if not np.any((scan.voxels > PADDING) & (scan.voxels < -200)):
         warnings.append("neither lung nor air in view; is it cropped?")
     if looks_enhanced(scan.voxels):
         warnings.append("looks contrast-enhanced; scoring needs non-contrast scans")
+    if np.count_nonzero(scan.voxels > -200) < LEAST_TISSUE * scan.voxels.size:
+        warnings.append("hardly any soft tissue in view; are values HU?")
     if not 0.5 <= scan.spacing[0] <= 5 or max(scan.spacing[1:]) > 1.5:
         warnings.append("unusual spacing for a calcium scan")
     facts, change = {}, ""
