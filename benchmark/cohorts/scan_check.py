@@ -1,6 +1,6 @@
 """The verdict on one scan: ready, ready with a warning, or refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -65,7 +65,11 @@ class ScanCheck:
 
 
 def inspect_scan(
-    id: str, image_path: Path, labels_path: Path | None, conventions: Conventions = DEFAULT
+    id: str,
+    image_path: Path,
+    labels_path: Path | None,
+    conventions: Conventions = DEFAULT,
+    segments: Mapping[str, int] | None = None,
 ) -> tuple[ScanCheck, Scan | None]:
     """Read a scan with its labels, judge it, and cut its labels to calcium.
 
@@ -77,6 +81,8 @@ def inspect_scan(
         CT in HU and labels 0 to 3; labels may be None.
     conventions : Conventions
         Give the threshold and the scores.
+    segments : mapping of str to int, optional
+        Label of each name of a segment that is not known by itself.
 
     Returns
     -------
@@ -86,7 +92,7 @@ def inspect_scan(
         The scan, with labels on calcium alone; None if it was refused.
     """
     try:
-        scan = read_scan(image_path, labels_path, id=id, largest_label=3)
+        scan = read_scan(image_path, labels_path, id=id, largest_label=3, segments=segments)
     except UserError as error:
         return ScanCheck(id, "refused", str(error)), None
     return judge(scan, conventions)

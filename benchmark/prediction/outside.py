@@ -147,7 +147,10 @@ def read_labels(path: Path, scan: Scan) -> np.ndarray:
     """
     grid = scan.geometry or Geometry.upright(scan.voxels.shape, scan.spacing)
     own = to_memory(grid.put_on(sitk.Image(grid.size, sitk.sitkUInt8)))
-    return read_label_map(path, own, 3)[0]
+    labels, doubts = read_label_map(path, own, 3)
+    if doubts:
+        raise UserError(f"{path}: {doubts[0]}; give each segment its number")
+    return labels
 
 
 @dataclass
