@@ -75,10 +75,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
             known, place = data[344:348] == b"n+1\0", (252, "2h", 256, "18f", 76, "8f")
             rest = get("2f", 112), get("b", 123)[0]
         elif len(data) >= 540 and struct.unpack_from(order + "i", data)[0] == 540:
-            get = _Fields(path, data, order)
-            dims, type_, offset = get("8q", 16), get("2h", 12), get("q", 168)[0]
-            known, place = data[4:8] == b"n+2\0", (344, "2i", 352, "18d", 104, "8d")
-            rest = get("2d", 176), get("i", 500)[0]
+            raise UserError(f"{path}: is a NIfTI-2 file, which is not read; save it as NIfTI-1")
         else:
             continue
         if not known or not 1 <= dims[0] <= 7:

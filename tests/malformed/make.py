@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import bad_archives
 import bad_scans
+import bad_segments
 import bad_texts
 import bad_volumes
 from cases import Case, Maker
@@ -25,6 +26,7 @@ MAKERS: tuple[Maker, ...] = (
     bad_volumes.meta_image,
     bad_volumes.nifti,
     bad_volumes.nrrd,
+    bad_segments.segments,
     bad_scans.dicom,
     bad_scans.coca_outlines,
     bad_scans.nnunet,
