@@ -8,7 +8,6 @@ words, if the network does not keep to `benchmark.contract`.
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from benchmark.contract import (
 )
 from benchmark.errors import UserError
 from benchmark.methods import Method
+from benchmark.option_values import REMEDY, holds, refusal
 from benchmark.training.grid import CHANNELS
 
 GRID = (8, 12, 12)
@@ -228,14 +228,8 @@ def check_options(subject: Subject) -> None:
                 f"the constructor's {parameter.name!r} has no default",
                 "give it one: the harness passes grid, in_channels and width alone",
             )
-        try:
-            json.dumps(parameter.default, allow_nan=False)
-        except (TypeError, ValueError):
-            raise Fault(
-                f"the default of {parameter.name!r}, {parameter.default!r:.60}, cannot be "
-                "written as JSON",
-                "take a number, text, true or false, or a list of them: a run notes every option",
-            ) from None
+        if not holds(parameter.default):
+            raise Fault(refusal(parameter.name, repr(parameter.default)), REMEDY)
 
 
 def check_shapes(subject: Subject) -> None:
@@ -456,14 +450,14 @@ def run_checks(subject: Subject) -> Iterator[tuple[str, Fault | None]]:
             fault = found
         except UserError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             fault = _own_error(subject, error)
         yield title_of(check), fault
         if fault is not None and check in FIRST:
             return
 
 
-def _own_error(subject: Subject, error: Exception) -> Fault:
+def _own_error(subject: Subject, error: BaseException) -> Fault:
     """An exception in the network's code as a fault: which line of it, and what it said."""
     file, place, words = inspect.getsourcefile(subject.kind), "", " ".join(str(error).split())
     trace = error.__traceback__

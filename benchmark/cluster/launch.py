@@ -23,7 +23,7 @@ from benchmark.cluster.task import CellJob
 from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 from benchmark.runs.display import Display
-from benchmark.runs.execute import Outcome, Settled, require_bases, settle
+from benchmark.runs.execute import Outcome, Settled, edited, require_bases, settle
 from benchmark.runs.plan import CellPlan
 from benchmark.runs.request import Request
 from benchmark.runs.store import Store, named
@@ -92,7 +92,12 @@ def launch(
     display.say(
         f"{sum(map(len, groups))} of {total} runs in {len(groups)} jobs ({launcher}): {run}"
     )
-    tasks = [CellJob(request, tuple(cell.folder for cell in group)) for group in groups]
+    codes = {
+        cell.method.target.partition(":")[0]: cell.method.code
+        for cell in settled.plan.cells
+        if cell.method.code is not None
+    }
+    tasks = [CellJob(request, tuple(group), codes) for group in groups]
     if launcher == "slurm":
         _submit_slurm(tasks, run, slurm, jobs, settled)
         if not wait:
@@ -112,7 +117,8 @@ def launch(
         named(cell, own.method) for cell, own in zip(cells, settled.plan.cells, strict=True)
     )
     failed = tuple(cell for cell in kept if cell.state == "failed")
-    return Outcome(settled.plan.values, kept, run, failed, settled.cohort)
+    lines = edited(settled.plan, "the jobs were submitted")
+    return Outcome(settled.plan.values, kept, run, failed, settled.cohort, lines)
 
 
 def _plan_text(settled: Settled) -> str:

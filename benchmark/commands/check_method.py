@@ -27,7 +27,8 @@ def check_method(target: str) -> int:
         raise UserError(f"{target} learns nothing by gradient: there is nothing to check")
     if method.external:
         raise UserError(f"{target} trains itself: the contract is for networks")
-    method.load()
+    method = method.read()
+    method.facts()  # in another process: importing it may end the program
 
     from benchmark.method_check import CHECKS, Fault, cost_of, run_checks, subject_of
 

@@ -115,6 +115,9 @@ def run(
     \b
     torchrun --nproc-per-node 2 -m benchmark run ...    each training over two devices
     """
+    from benchmark.frozen import freeze
+
+    freeze()  # an edit of this program, too, is of the next run
     pairs = []
     for text in changes:
         key, equals, value = text.partition("=")
@@ -189,6 +192,8 @@ def run(
     for cell in outcome.failed:
         log = request.out / "cells" / cell.folder / "log.txt"
         display.say(f"failed: {cell.title}, seed {cell.seed}: {cell.reason} ({log})")
+    for line in outcome.edited:
+        display.say(f"note: {line}")
     return 1 if outcome.failed else 0
 
 

@@ -106,7 +106,12 @@ class Predictor:
         one = example(replace(scan, labels=unknown), self.grid)
         result = CellResult(self.method, self.seed, [scan.id], one.scores[None], np.zeros((1, 4)))
         # of a method it asks for the outputs alone
-        predict(self._model, self, (one,), self._settings, self._device, result)
+        try:
+            predict(self._model, self, (one,), self._settings, self._device, result)
+        except SystemExit as error:
+            raise UserError(
+                f"{scan.id}: {self.title} ended the program (SystemExit: {error})"
+            ) from None
         head = None if result.head is None else result.head[0]
         mask = None if result.mask is None else result.mask[0]
         answer = head if mask is None else mask
@@ -307,7 +312,7 @@ def _build(cell: KeptCell, kind: Method, grid: TrainingGrid, settings: Settings,
         model.load_state_dict(weights)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())[:120]
         raise UserError(
             f"{cell.folder}: the weights are not those of {cell.title} as it is here ({reason}); "

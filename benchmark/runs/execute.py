@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +35,22 @@ from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Settings
 from benchmark.whole import write_text
 
+PARTS = {
+    "source": "the network's code",
+    "packages": "the versions of its packages",
+    "harness": "this program's code",
+    "versions": "the versions of libraries",
+    "options": "the network's options",
+    "settings": "the settings",
+    "cohort": "the scans",
+    "split": "the split",
+    "device": "the device",
+    "threads": "the number of threads",
+    "weights": "the network whose weights are tested",
+    "start": "the network that training starts from",
+}
+"""Parts of a cell's key in words."""
+
 GOES_ON = "what was finished is kept: the same command goes on"
 
 
@@ -52,6 +67,8 @@ class Outcome:
         The run's folder.
     failed : tuple of KeptCell
     cohort : Cohort
+    edited : tuple of str
+        A line for each file of a network that is no longer what was run.
     """
 
     plan: dict
@@ -59,6 +76,7 @@ class Outcome:
     folder: Path
     failed: tuple[KeptCell, ...]
     cohort: Cohort
+    edited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +105,7 @@ class Settled:
 
 
 def execute(
-    request: Request, display: Display, trainer=None, only: Container[str] | None = None
+    request: Request, display: Display, trainer=None, only: tuple[CellPlan, ...] | None = None
 ) -> Outcome:
     """Do what was asked for.
 
@@ -97,8 +115,9 @@ def execute(
     display : Display
     trainer : object, optional
         Offers ``prepare`` and ``run_cell``; by default those of `benchmark.training`.
-    only : container of str, optional
-        Folders of the cells that this process does; the plan is that of the whole run.
+    only : tuple of CellPlan, optional
+        The cells that this process does, of a run that another one has planned and written down.
+        One that would not be the same here, as after an edit, fails and says what has changed.
 
     Raises
     ------
@@ -172,21 +191,28 @@ def settle(
 
 
 def _execute(
-    request: Request, display: Display, trainer, interrupts: Interrupts, only: Container[str] | None
+    request: Request,
+    display: Display,
+    trainer,
+    interrupts: Interrupts,
+    only: tuple[CellPlan, ...] | None,
 ) -> Outcome:
     settled = settle(request, display)
     scale, cohort, split, plan = settled.scale, settled.cohort, settled.split, settled.plan
     device, threads = settled.device, settled.threads
-    if only is not None:
-        plan = replace(plan, cells=tuple(cell for cell in plan.cells if cell.folder in only))
     store = Store(request.out)
+    if only is not None:
+        refuse_changed(only, plan, store, display)
+        wanted = {cell.folder for cell in only}
+        plan = replace(plan, cells=tuple(cell for cell in plan.cells if cell.folder in wanted))
     require_bases(plan, store)
     store.check_writable()
     folder = store.root / settled.place
     waiting = [cell for cell in plan.cells if not _is_there(store, cell)]
     for line in describe_plan(plan, waiting, store, folder):
         display.say(line)
-    write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
+    if only is None:
+        write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
     if waiting:
         try:
             sweep(store, display)
@@ -211,7 +237,7 @@ def _execute(
             display.say(f"[{place}/{len(plan.cells)}] {cell.label}: kept from before")
     cells = tuple(named(store.read(cell.folder), cell.method) for cell in plan.cells)
     failed = tuple(cell for cell in cells if cell.state == "failed")
-    return Outcome(plan.values, cells, folder, failed, cohort)
+    return Outcome(plan.values, cells, folder, failed, cohort, edited(plan))
 
 
 def _is_there(store: Store, cell: CellPlan) -> bool:
@@ -238,6 +264,40 @@ def require_bases(plan, store: Store) -> None:
                 f"{cell.method.name} tests the weights of {cell.method.family}, which is not among "
                 f"the methods and not kept from before: add {cell.method.family} to --methods"
             )
+
+
+def edited(plan: Plan, since: str = "the run began") -> tuple[str, ...]:
+    """A line for each user's file that is no longer what was run."""
+    titles: dict[tuple[str, ...], dict[str, None]] = {}
+    for cell in plan.cells:
+        changed = () if cell.method.code is None else cell.method.code.changed()
+        if changed:
+            titles.setdefault(changed, {})[cell.method.title] = None
+    return tuple(
+        f"{', '.join(files)} changed since {since}: the figures of {', '.join(names)} are of the "
+        "code as it was then; the same command runs it as it is now"
+        for files, names in titles.items()
+    )
+
+
+def refuse_changed(asked: tuple[CellPlan, ...], plan: Plan, store: Store, display: Display) -> None:
+    """Keep as failed the cells of a job that would not be what was planned, with the reason."""
+    here = {cell.folder for cell in plan.cells}
+    for cell in asked:
+        if cell.folder in here or store.finished(cell.folder):
+            continue
+        now = next(
+            (c for c in plan.cells if (c.method.name, c.seed) == (cell.method.name, cell.seed)),
+            None,
+        )
+        parts = ["what the run is made of"]
+        if now is not None:
+            parts = [
+                words for part, words in PARTS.items() if cell.key.get(part) != now.key.get(part)
+            ] or [now.broken or parts[0]]
+        reason = f"{', '.join(parts)} changed since the jobs were submitted: run it again"
+        display.say(f"{cell.label}: FAILED: {reason}")
+        store.write_failed(cell, reason, f"{cell.label}\n{reason}\n", {})
 
 
 def _trainer() -> SimpleNamespace:

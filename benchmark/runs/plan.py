@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.frozen import freeze
 from benchmark.methods import Method
 
 FORMAT = 2
@@ -124,6 +125,8 @@ def make_cell(
     source = ""
     if broken is None:
         try:
+            # from here on it is what was read here, whatever becomes of the file
+            method = method.read()
             source = method.source()
         except (UserError, SyntaxError) as error:
             broken = str(error)
@@ -143,6 +146,8 @@ def make_cell(
     }
     if method.external and broken is None:
         key["packages"] = {name: version(name) for name in method.load().packages}
+    if method.code is not None and method.code.found:
+        key["imports"] = [list(pair) for pair in method.code.found]
     if weights is not None:
         key["weights"] = weights
     if start is not None:
@@ -158,12 +163,13 @@ def harness_hash() -> str:
     """SHA-256 over the harness's files that take part in making predictions."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
+    files = sorted((Path(file[0]), file[2]) for file in freeze().values())
     for name in _HARNESS:
         place = root / name
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            if path.is_file():
+        for path, data in files:
+            if path == place or path.is_relative_to(place):
                 digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-                digest.update(path.read_bytes() + b"\0")
+                digest.update(data + b"\0")
     return digest.hexdigest()
 
 

@@ -58,7 +58,7 @@ def make_plan(
         """Folder of the base's cell, for an ablation that trains nothing."""
         if method.retrain:
             return None
-        base, broken = _settle(find(method.family), settings)
+        base, broken = _settle(replace(find(method.family), code=method.code), settings)
         return cell_of(base, seed, start=_checkpoint(init, base, seed), broken=broken).folder
 
     cells = tuple(
@@ -155,20 +155,19 @@ def _settle(method: Method, settings: dict) -> tuple[Method, str | None]:
     if not method.trained:
         return method, None
     try:
-        method.load()
+        method = method.read()
+        if method.code is None:
+            method.load()
     except UserError as error:
         return method, str(error)
     stated = method.settled(settings.get("options"))
     if method.base is None and not (settings.get("options") or {}).get(method.name):
         return stated, None
-    try:
-        if method.external:
-            method.load()(**stated.options)
-            return stated, None
-        model = method.load()(TRIAL_GRID, CHANNEL_COUNT, settings["width"], **stated.options)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"method {method.name!r}: {error}") from None
-    return replace(stated, outputs=tuple(model.outputs)), None
+    if method.external:
+        stated.try_to_build()
+        return stated, None
+    outputs = stated.try_to_build(TRIAL_GRID, CHANNEL_COUNT, settings["width"])
+    return replace(stated, outputs=outputs), None
 
 
 def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Path) -> list[str]:

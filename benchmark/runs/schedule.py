@@ -16,6 +16,7 @@ from benchmark.runs.lock import Locks
 from benchmark.runs.plan import CellPlan, Plan
 from benchmark.runs.store import LOCKS, Store
 from benchmark.runs.work import Worker
+from benchmark.sources import is_own
 
 WAIT_SECONDS = 1.0
 """Between two looks at cells that other processes are at work on."""
@@ -52,6 +53,9 @@ class Schedule:
             See `Worker.run`.
         """
         pending = list(enumerate(self._cells, start=1))
+        if not self._worker.apart:
+            # what a user's file does when it is imported stays in this process
+            pending.sort(key=lambda entry: is_own(entry[1].method.target))
         while pending:
             later = [entry for entry in pending if not self._settle(*entry)]
             if later and len(later) == len(pending):

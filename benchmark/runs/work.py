@@ -6,18 +6,23 @@ disk's, or `Stopped`.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.cohorts.base import Cohort
-from benchmark.methods import find
+from benchmark.frozen import imported
+from benchmark.methods import METHODS
 from benchmark.runs.child import Child, Interpreters, can_fork, fork
 from benchmark.runs.display import Display, duration
-from benchmark.runs.interrupt import Interrupts, Stopped
-from benchmark.runs.job import Job, do, memory_words
+from benchmark.runs.interrupt import SIGNALS, Interrupts, Stopped
+from benchmark.runs.job import Job, TimedOut, do, memory_words
 from benchmark.runs.lock import Held
 from benchmark.runs.plan import CellPlan
 from benchmark.runs.store import CHECKPOINT, Store
@@ -69,10 +74,10 @@ class Worker:
 
     def __post_init__(self) -> None:
         self._own = bool(getattr(self.trainer, "own", False))
-        self._apart = self._own and not self.in_process
+        self.apart = self._own and not self.in_process
         self._interpreters: Interpreters | None = None
         self._can_fork = can_fork(self.device)
-        if self._apart and self._can_fork:
+        if self.apart and self._can_fork:
             from benchmark.training import warm
 
             warm.load()
@@ -128,17 +133,19 @@ class Worker:
 
     def _job(self, cell: CellPlan, draft: Path, partial: Path) -> Job:
         resumes = self._own and cell.method.trained and not cell.method.external
+        weights = self.store.cells.absolute() / (cell.weights or "")
         return Job(
             cell.method,
             self.settings,
             cell.seed,
             self.device,
             self.threads,
-            draft,
+            # a network may change the working folder
+            draft.absolute(),
             self.trainer.run_cell,
-            weights=None if cell.weights is None else self.store.cells / cell.weights / CHECKPOINT,
-            start=cell.start,
-            partial=partial if resumes and cell.weights is None else None,
+            weights=None if cell.weights is None else weights / CHECKPOINT,
+            start=None if cell.start is None else cell.start.absolute(),
+            partial=partial.absolute() if resumes and cell.weights is None else None,
             every_seconds=self.every_seconds,
             broken=cell.broken,
             cohort=self.cohort if cell.method.external else None,
@@ -149,7 +156,9 @@ class Worker:
             self._log.append(f"finished after {wall:.1f} s")
             ledger = {"wall_seconds": wall, **rest["ledger"]}
             if cell.weights is not None:
-                ledger["weights_from"] = find(cell.method.family).title
+                family = cell.method.family
+                known = METHODS.get(family)
+                ledger["weights_from"] = known.title if known else family.rpartition(":")[2]
             notes = tuple(getattr(self.prepared, "notes", ()))
             self.store.finish(cell, draft, {**rest, "ledger": ledger}, self._text(), notes)
             return f"{cell.label}: finished in {duration(wall)}{_spent(ledger)}"
@@ -176,7 +185,7 @@ class Worker:
         show(stage, spent, loss, left)
 
     def _apart_or_here(self, job: Job, show, held: Held, cell: CellPlan) -> tuple[str, object]:
-        if not self._apart or job.broken:
+        if job.broken or not (self.apart or self._spoilt(cell)):
             return self._here(job, show, cell.label)
         child = self._start(job)
         held.add(child.pid)
@@ -184,6 +193,15 @@ class Worker:
             return self._follow(child, show, cell.label)
         finally:
             child.close()
+
+    def _spoilt(self, cell: CellPlan) -> bool:
+        """Whether this process has imported a user's file that is not this cell's."""
+        own = None if cell.method.code is None else cell.method.code.digest
+        others = [digest for digest in imported() if digest != own]
+        if others and self._own and not getattr(self.trainer, "together", False):
+            self._can_fork = False
+            return True
+        return False
 
     # ---- in this process
 
@@ -197,11 +215,12 @@ class Worker:
                 return
             self._note(message, show, label)
             if self.timeout is not None and time.monotonic() - begin > self.timeout:
-                raise _TimedOut
+                raise TimedOut
 
         try:
-            do(job, self.prepared, send)
-        except _TimedOut:
+            with _as_it_was() as restored:
+                do(job, self.prepared, send, restored)
+        except TimedOut:
             return "failed", self._time_out()
         return _ending(last)
 
@@ -277,8 +296,24 @@ class Worker:
                 listen(_POLL)
 
 
-class _TimedOut(BaseException):
-    """A cell took too long; no error of a network, which `do` would take it for."""
+@contextmanager
+def _as_it_was() -> Iterator[Callable[[], None]]:
+    """Within, a user's file may change the working folder; afterwards it is what it was.
+
+    What is given puts signal handlers back, which the file may have set when it was imported.
+    """
+    here = os.getcwd()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def restored() -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    try:
+        yield restored
+    finally:
+        os.chdir(here)
 
 
 def _ending(message: list) -> tuple[str, object]:

@@ -157,6 +157,7 @@ def run_cell(
         where = choose_device(device).type
         return system.run(result, cohort, prepared, settings, seed, where, threads, on_progress)
     where = choose_device(device)
+    method.load()  # what its file does to seeds and threads when imported comes before ours
     torch.set_num_threads(threads)
     process_memory.keep_freed()
     seed_all(seed)
