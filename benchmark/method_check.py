@@ -27,6 +27,7 @@ from benchmark.contract import (
 )
 from benchmark.errors import UserError
 from benchmark.methods import Method
+from benchmark.training import shares
 from benchmark.training.grid import CHANNELS
 
 GRID = (8, 12, 12)
@@ -312,14 +313,9 @@ def check_one_alone(subject: Subject) -> None:
 
 def check_stages(subject: Subject) -> None:
     """stages share the budget out"""
-    stages = stages_of(subject.build())
-    if not stages or not all(isinstance(stage, Stage) for stage in stages):
-        raise Fault("stages() does not give a list of Stage", "see benchmark/contract.py")
-    total = sum(stage.share for stage in stages)
-    if abs(total - 1) > 1e-6:
-        raise Fault(
-            f"the shares of its stages add up to {total:g}", "let them add up to 1: the budget"
-        )
+    problem, remedy = shares.fault(stages_of(subject.build()))
+    if problem:
+        raise Fault(problem, remedy)
 
 
 def check_gradients(subject: Subject) -> None:

@@ -16,7 +16,7 @@ from benchmark.cohorts.base import Cohort
 from benchmark.contract import CLASSES, SCORE_COUNT, parameter_count
 from benchmark.methods import Method
 from benchmark.training import memory as process_memory
-from benchmark.training import parallel
+from benchmark.training import parallel, shares
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory
@@ -262,10 +262,20 @@ def _spent(trainer: Trainer, settings: Settings) -> dict:
 
 def _events(trainer: Trainer | None) -> list[str]:
     """What a reader of the board should know of the training."""
-    return [
+    if trainer is None:
+        return []
+    words = shares.overspent(
+        trainer.spending.as_dict(), trainer.stage_ledger, trainer.spending.budget
+    )
+    return [words] * bool(words) + [
         f"its loss became {event['loss']} at step {event['step']} of stage {event['stage']!r}; "
         f"retried from step {event['retried_from_step']} with the scans in another order"
-        for event in (trainer.events if trainer is not None else ())
+        + (
+            f" (not taken back: {', '.join(event['not_taken_back'])})"
+            if "not_taken_back" in event
+            else ""
+        )
+        for event in trainer.events
     ]
 
 

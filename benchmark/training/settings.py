@@ -48,6 +48,10 @@ class Budget:
             raise UserError(f"budget unit {self.unit!r} is unknown; choose from {', '.join(UNITS)}")
         if not 0 < self.amount < float("inf"):
             raise UserError(f"a budget must be a positive number, not {self.amount}")
+        if self.unit in ("steps", "samples") and self.amount != int(self.amount):
+            raise UserError(
+                f"a budget of {self.amount:g} {self.unit}: there are whole {self.unit} only"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Budget:
