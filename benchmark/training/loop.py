@@ -325,9 +325,11 @@ class Trainer:
 
     def _save(self, place: int, within: dict | None, *parts) -> None:
         """Write the checkpoint, unless a weight is no number: that is nothing to go on from."""
-        if not state.finite(self.model) or self._resume.failed:
+        if not state.finite(self.model):
             return
-        self._good = self._snapshot(place, within, *parts)
+        self._good = self._snapshot(place, within, *parts)  # all devices take part
+        if self._resume.failed:
+            return
         tensors = dict(self._good.tensors)
         shared, lost = self._outside.keep(tensors)
         if lost:
