@@ -184,8 +184,8 @@ def run_cell(
         _load(model, start)
         if apart := kept.answers_otherwise(model, start, witness.images[-1], settings, where):
             remarks.append(
-                "the weights that it starts from answer otherwise here than in the run that trained "
-                f"them (by up to {apart:.2g}): its code changed, or they are not all of the network"
+                "the weights that it starts from answer otherwise here than where they were "
+                f"trained (by up to {apart:.2g}): the code changed, or they are not all of it"
             )
     if weights is None:
         scans = TrainingSet.of(prepared.train, settings.shift_cells)
@@ -246,7 +246,7 @@ def run_cell(
         }
     result.curve = [] if trainer is None else trainer.curve.points
     result.notes = (
-        *getattr(model, "notes", ()), *_events(trainer), *remarks, *witness.remarks()
+        *getattr(model, "notes", ()), *_events(trainer, spent), *remarks, *witness.remarks()
     )  # fmt: skip
     result.state.answers = witness.for_file()
     result.witness = witness
@@ -296,13 +296,11 @@ def _spent(trainer: Trainer, settings: Settings) -> dict:
     }
 
 
-def _events(trainer: Trainer | None) -> list[str]:
+def _events(trainer: Trainer | None, spent: dict) -> list[str]:
     """What a reader of the board should know of the training."""
     if trainer is None:
         return []
-    words = shares.overspent(
-        trainer.spending.as_dict(), trainer.stage_ledger, trainer.spending.budget
-    )
+    words = shares.overspent(spent, trainer.stage_ledger, trainer.spending.budget)
     return [words] * bool(words) + [
         f"its loss became {event['loss']} at step {event['step']} of stage {event['stage']!r}; "
         f"retried from step {event['retried_from_step']} with the scans in another order"

@@ -126,9 +126,7 @@ def ends(stages: Sequence[Stage], budget: Budget, sizes: Sequence[int], scans: i
     return found
 
 
-def too_small(
-    stages: Sequence[Stage], budget: Budget, sizes: Sequence[int], scans: int
-) -> str:
+def too_small(stages: Sequence[Stage], budget: Budget, sizes: Sequence[int], scans: int) -> str:
     """Why a budget in steps or samples cannot hold the stages, in words; empty if it can."""
     needs = _needs(stages, budget.unit, sizes, scans)
     if sum(needs) <= budget.amount:

@@ -8,7 +8,6 @@ can write are kept as well, whatever their names. What it cannot write, `left_ou
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
