@@ -360,8 +360,8 @@ def rebuilt(
         reason = " ".join(str(error).split())[:160]
         raise UserError(
             f"{where}: kept by another version of {cell.key['method']}: the weights are not those "
-            f"of {cell.title} as it is here ({reason}); use the version that trained it, or run the "
-            "suite again"
+            f"of {cell.title} as it is here ({reason}); use the version that trained it, or run "
+            "the suite again"
         ) from error
     notes = []
     if changed:
