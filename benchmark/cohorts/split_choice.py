@@ -19,6 +19,7 @@ from benchmark.cohorts.split import (
     split_given,
 )
 from benchmark.errors import UserError
+from benchmark.training.settings import check_seed
 
 FORMS = "by-risk, by-patient, by-centre:NAME, folds:K with a fold I/K, or given"
 
@@ -76,6 +77,7 @@ def parse_choice(
     """
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise UserError(f"split: seed {seed!r} is no whole number")
+    check_seed(seed, "split: seed")
     if split is None and fold is None:
         return None if seed == 0 else SplitChoice(seed=seed)
     if isinstance(split, dict):

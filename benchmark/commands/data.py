@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.options import SEED
 from benchmark.errors import UserError
 
 
@@ -57,9 +58,7 @@ def split_options(command):
         help="by-risk, by-patient, by-centre:NAME, folds:K or given.  [default: by-risk]",
     )
     @click.option("--fold", metavar="I/K", help="One fold of a cross-validation, as 2/5.")
-    @click.option(
-        "--split-seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split."
-    )
+    @click.option("--split-seed", type=SEED, default=0, show_default=True, help="Of the split.")
     @functools.wraps(command)
     def wrapped(split, fold, split_seed, **options):
         from benchmark.cohorts.split_choice import parse_choice

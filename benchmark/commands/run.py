@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import cache, data, runs_folder, spacing
+from benchmark.commands.options import SEED, SEEDS, cache, data, runs_folder, spacing
 from benchmark.errors import UserError
 
 
@@ -23,13 +23,13 @@ from benchmark.errors import UserError
     help="These alone, also path/to/net.py:Net and mmwfanet+fusion=sum.",
 )
 @click.option("--budget", metavar="AMOUNT", help="A method's: '70 s', '300 steps', '2e13 flops'.")
-@click.option("--seeds", type=int, help="Number of repetitions.  [default: the suite's]")
-@click.option("--seed", "first_seed", type=int, default=0, show_default=True, help="First seed.")
+@click.option("--seeds", type=SEEDS, help="Number of repetitions.  [default: the suite's]")
+@click.option("--seed", "first_seed", type=SEED, default=0, show_default=True, help="First seed.")
 @click.option("--cohort", help="Name (see: benchmark list cohorts).  [default: the suite's]")
 @data
 @click.option("--split", help="by-risk, by-patient, by-centre:NAME, given.  [default: by-risk]")
 @click.option("--fold", metavar="I/K", help="The I-th of K parts is tested (cross-validation).")
-@click.option("--split-seed", type=int, default=0, show_default=True)
+@click.option("--split-seed", type=SEED, default=0, show_default=True)
 @spacing
 @runs_folder()
 @click.option(

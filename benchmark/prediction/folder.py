@@ -51,12 +51,15 @@ class Outcome:
         Scans predicted now, and found predicted before.
     faults : tuple of (str, str)
         Id and reason of each scan that was not predicted.
+    judged : tuple of bool
+        Of each test scan of the network's own run: whether it got the scores of the run.
     """
 
     table: Path | None
     done: int
     kept: int
     faults: tuple[tuple[str, str], ...]
+    judged: tuple[bool, ...] = ()
 
 
 def predict_folder(
@@ -123,7 +126,9 @@ def predict_folder(
         if ordered:
             write_text(out / TABLE, write_table(ordered, predictor.outputs))
     table = out / TABLE if ordered else None
-    return Outcome(table, done, len(rows) - done, tuple(faults))
+    judged = [row.get("as_judged") for row in rows.values()]
+    known = tuple(same for same in judged if isinstance(same, bool))
+    return Outcome(table, done, len(rows) - done, tuple(faults), known)
 
 
 def _claim(predictor: Predictor, out: Path, form: str) -> None:
@@ -208,6 +213,7 @@ class _Place:
             "mask": _numbers(prediction.scores_mask),
             "head": _numbers(prediction.scores_head),
             "warning": _warning(scan, prediction),
+            "as_judged": prediction.as_judged,
         }
         self.out.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.out))

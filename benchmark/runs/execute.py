@@ -32,7 +32,7 @@ from benchmark.runs.store import KeptCell, Store, named
 from benchmark.runs.work import Worker
 from benchmark.suites.load import load_suite
 from benchmark.suites.schema import Scale, Suite
-from benchmark.training.settings import Settings
+from benchmark.training.settings import Settings, check_seed
 from benchmark.whole import write_text
 
 PARTS = {
@@ -165,6 +165,9 @@ def settle(
     choice = parse_choice(request.split, request.fold, request.split_seed)
     if request.seeds is not None and request.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {request.seeds}")
+    check_seed(request.first_seed)
+    last = request.first_seed + (request.seeds or suite.seeds) - 1
+    check_seed(last, f"--seed {request.first_seed}: the last of its seeds")
     device = device or chosen_device(request.device)
     tier = request.scale or ("full" if device == "cuda" else "quick")
     scale = chosen_scale(suite, tier, request)

@@ -14,7 +14,7 @@ from benchmark.errors import UserError
 from benchmark.memory import peak_bytes as peak_of_process
 from benchmark.methods import Method
 from benchmark.runs.interrupt import Stopped
-from benchmark.runs.store import read_weights, write_arrays
+from benchmark.runs.store import CHECKPOINT, read_weights, write_arrays
 from benchmark.sources import is_own, modules_beyond, own_changes
 from benchmark.training.settings import Settings
 
@@ -99,6 +99,7 @@ def do(job: Job, prepared, send: Send, imported: Callable[[], None] = lambda: No
             imported()
         result = _run(job, prepared, send)
         write_arrays(job.draft, result)
+        _verify(job, result)
         rest = {
             "ledger": dict(result.ledger),
             "notes": [*result.notes, *_beyond(job.method, before)],
@@ -126,6 +127,26 @@ def do(job: Job, prepared, send: Send, imported: Callable[[], None] = lambda: No
                 "again": memory is not None,
             },
         ])  # fmt: skip
+
+
+def _verify(job: Job, result) -> None:
+    """Compare the trained network with another instance that has the weights from the file.
+
+    Raises
+    ------
+    benchmark.training.loop.CellFailed
+        If it answers otherwise: its figures would be those of a network that nobody has.
+    """
+    witness = getattr(result, "witness", None)
+    if witness is None:
+        return
+    from benchmark.training.kept import NotTheNetwork
+    from benchmark.training.loop import CellFailed
+
+    try:
+        witness.verify(read_weights(job.draft / CHECKPOINT))
+    except NotTheNetwork as error:
+        raise CellFailed(str(error), traceback.format_exc()) from error
 
 
 def _run(job: Job, prepared, send: Send):

@@ -341,15 +341,16 @@ def named(cell: KeptCell | None, method: Method | dict) -> KeptCell | None:
 
 
 def read_weights(path: Path) -> dict:
-    """The weights of a checkpoint, as tensors by name.
+    """The weights of a checkpoint, as tensors by name (`benchmark.training.kept.Weights`).
 
     Raises
     ------
     UserError
         If the file is not there or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
+
+    from benchmark.training.kept import unpacked
 
     if not path.is_file():
         raise UserError(f"{path}: not there; the network whose weights it held failed")
@@ -358,9 +359,12 @@ def read_weights(path: Path) -> dict:
         if wrong:
             raise UserError(f"{path}: damaged ({wrong}); delete its folder to train again")
     try:
-        return load_file(str(path))
-    except SafetensorError as error:
-        raise UserError(f"{path}: damaged ({error}); delete its folder to train again") from None
+        with safe_open(str(path), "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            return unpacked(tensors, file.metadata())
+    except (SafetensorError, ValueError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: damaged ({words}); delete its folder to train again") from None
 
 
 def _plain(cell: CellPlan) -> dict:
@@ -405,10 +409,11 @@ def _save_weights(state: dict | None, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    # The format refuses tensors that share memory, as tied weights do.
-    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
+    from benchmark.training.kept import packed
+
+    tensors, metadata = packed(state, getattr(state, "answers", None))
     try:
-        save_file(tensors, str(path))
+        save_file(tensors, str(path), metadata or None)
     except SafetensorError as error:
         # the library tells a full disk in words alone
         number = re.search(r"os error (\d+)", str(error))

@@ -203,6 +203,8 @@ class Leader:
 class _Nowhere:
     """In the place of a checkpoint, for all processes but the first."""
 
+    failed = False
+
     def load(self) -> None:
         return None
 

@@ -208,7 +208,8 @@ def _direct(
     batches = [settings.batch_size * stage.batch_scale for stage in stages]
     least = min(stage.share for stage in stages)
     data = training_set(prepared, max(batches), settings)
-    trainer = Trainer(model, data, replace(settings, budget="1 steps"), 0, device, threads)
+    one = replace(settings, budget="1 steps")
+    trainer = Trainer(model, data, one, 0, device, threads, whole_budget=False)
     kept = Kept(model)
     with kept.watching():
         trainer.run()

@@ -22,9 +22,33 @@ _SUFFIXES = {
     "flops": "flops",
 }
 
+LARGEST_SEED = 2**32 - 1
+"""NumPy's global generator takes no larger one, and a rest of it would be another seed's stream."""
+
+MOST_SEEDS = 10_000
+"""Repetitions of a run: each is a cell of every method."""
 
 _LATER = ("activation_checkpointing", "compile")
 """Settings that came after boards had been kept."""
+
+
+def check_seed(seed: int, name: str = "--seed") -> int:
+    """The seed itself.
+
+    Parameters
+    ----------
+    seed : int
+    name : str
+        What it is called in a message.
+
+    Raises
+    ------
+    UserError
+        If a generator would not take it.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"{name} must be 0 to {LARGEST_SEED}, not {seed}")
+    return seed
 
 
 @dataclass(frozen=True)
@@ -48,6 +72,10 @@ class Budget:
             raise UserError(f"budget unit {self.unit!r} is unknown; choose from {', '.join(UNITS)}")
         if not 0 < self.amount < float("inf"):
             raise UserError(f"a budget must be a positive number, not {self.amount}")
+        if self.unit in ("steps", "samples") and self.amount != int(self.amount):
+            raise UserError(
+                f"a budget of {self.amount:g} {self.unit}: there are whole {self.unit} only"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Budget:
