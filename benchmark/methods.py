@@ -7,14 +7,15 @@ import importlib
 import importlib.util
 import inspect
 import json
-import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
 
 from benchmark.errors import UserError
+from benchmark.names import option_texts, own_class, split_base, told_apart
 from benchmark.sources import own_sources
 from benchmark.yaml_values import read_value
 
@@ -84,7 +85,7 @@ class Method:
         UserError
             If the module or the class cannot be found or does not import.
         """
-        module_name, _, class_name = self.target.partition(":")
+        module_name, _, class_name = self.target.rpartition(":")
         try:
             module = _import(module_name)
         except UserError:
@@ -294,14 +295,16 @@ def find(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    base, plus, _ = name.partition("+")
-    if plus:
-        return ablation(find(base), read_options(name), name)
     from benchmark.plugins import installed
 
-    own = installed().get(name)
-    if ":" in name:
-        own = Method(name, name.rpartition(":")[2], name, ())
+    plugins = installed()
+    base, rest = split_base(name, {**METHODS, **plugins})
+    if rest:
+        return ablation(find(base), read_options(name, rest), name)
+    own = plugins.get(name)
+    found = own_class(name)
+    if own is None and found is not None:
+        own = Method(name, found[1], name, ())
     if own is not None:
         outputs = tuple(getattr(own.load(), "outputs", ()))
         if not outputs or not set(outputs) <= {"mask", "head"}:
@@ -312,22 +315,35 @@ def find(name: str) -> Method:
     raise UserError(f"unknown method {name!r}{hint} (`benchmark list methods` shows all)")
 
 
-def read_options(name: str) -> dict:
-    """The options written in ``base+option=value+option=value``.
+def read_options(name: str, rest: str) -> dict:
+    """The options written behind a method's name.
+
+    Parameters
+    ----------
+    name : str
+        The whole, for messages.
+    rest : str
+        ``+option=value+option=value``, see `benchmark.names.split_base`.
 
     Raises
     ------
     UserError
         If one is not so written.
     """
-    options = {}
-    # 1e+3 holds a plus of its own
-    for part in re.split(r"\+(?=[A-Za-z_])", name)[1:]:
-        option, equals, value = part.partition("=")
-        if not equals or not option or not value:
-            raise UserError(f"method {name!r}: write METHOD+OPTION=VALUE, as mmwfanet+fusion=sum")
-        options[option.strip()] = read_value(value, f"method {name!r}: {option}")
-    return options
+    pairs = option_texts(rest)
+    if pairs is None:
+        raise UserError(
+            f"method {name!r}: write METHOD+OPTION=VALUE, as mmwfanet+fusion=sum (a value that "
+            "holds + in quotes, a file as path/to/net.py:Net)"
+        )
+    return {option: read_value(text, f"method {name!r}: {option}") for option, text in pairs}
+
+
+def with_own_titles(methods: Iterable[Method]) -> tuple[Method, ...]:
+    """The methods under titles of which no two are equal; see `benchmark.names.told_apart`."""
+    methods = tuple(methods)
+    titles = told_apart(((method.name, method.title) for method in methods), METHODS)
+    return tuple(replace(method, title=titles[method.name]) for method in methods)
 
 
 def ablation(
