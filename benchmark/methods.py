@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import yaml
 
 from benchmark.errors import UserError
 from benchmark.frozen import import_own
+from benchmark.names import option_texts, own_class, split_base, told_apart
 from benchmark.option_values import REMEDY, as_json, holds, refusal
 from benchmark.sources import Code, is_own, own_text, read_code
 from benchmark.yaml_values import read_value
@@ -100,7 +101,7 @@ class Method:
         UserError
             If the module or the class cannot be found or does not import.
         """
-        class_name = self.target.partition(":")[2]
+        class_name = self.target.rpartition(":")[2]
         code = self.code
         if code is None and is_own(self.target):
             code = read_code(self._module)
@@ -141,7 +142,7 @@ class Method:
         """
         if is_own(self.target):
             classes = self._look()[1]
-            class_name = self.target.partition(":")[2]
+            class_name = self.target.rpartition(":")[2]
             if class_name not in classes:
                 raise self._no_class()
             return classes[class_name]
@@ -169,7 +170,7 @@ class Method:
         if is_own(self.target):
             from benchmark.look import try_to_build
 
-            code, class_name = self.read().code, self.target.partition(":")[2]
+            code, class_name = self.read().code, self.target.rpartition(":")[2]
             try:
                 return try_to_build(code, class_name, arguments, self.options)
             except UserError as error:
@@ -193,7 +194,7 @@ class Method:
 
     @property
     def _module(self) -> str:
-        return self.target.partition(":")[0]
+        return self.target.rpartition(":")[0]
 
     def _look(self) -> tuple[Code, dict]:
         from benchmark.look import look
@@ -204,7 +205,7 @@ class Method:
             raise UserError(f"method {self.name!r}: {error}") from None
 
     def _no_class(self) -> UserError:
-        _, _, class_name = self.target.partition(":")
+        _, _, class_name = self.target.rpartition(":")
         return UserError(f"method {self.name!r}: {self._module} has no class {class_name!r}")
 
     def settled(self, tier_options: dict | None = None) -> Method:
@@ -375,14 +376,16 @@ def find(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    base, plus, _ = name.partition("+")
-    if plus:
-        return ablation(find(base), read_options(name), name)
     from benchmark.plugins import installed
 
-    own = installed().get(name)
-    if ":" in name:
-        own = Method(name, name.rpartition(":")[2], name, ())
+    plugins = installed()
+    base, rest = split_base(name, {**METHODS, **plugins})
+    if rest:
+        return ablation(find(base), read_options(name, rest), name)
+    own = plugins.get(name)
+    found = own_class(name)
+    if own is None and found is not None:
+        own = Method(name, found[1], name, ())
     if own is not None:
         own = own.read()
         outputs = tuple(own.facts()["outputs"])
@@ -394,22 +397,35 @@ def find(name: str) -> Method:
     raise UserError(f"unknown method {name!r}{hint} (`benchmark list methods` shows all)")
 
 
-def read_options(name: str) -> dict:
-    """The options written in ``base+option=value+option=value``.
+def read_options(name: str, rest: str) -> dict:
+    """The options written behind a method's name.
+
+    Parameters
+    ----------
+    name : str
+        The whole, for messages.
+    rest : str
+        ``+option=value+option=value``, see `benchmark.names.split_base`.
 
     Raises
     ------
     UserError
         If one is not so written.
     """
-    options = {}
-    # 1e+3 holds a plus of its own
-    for part in re.split(r"\+(?=[A-Za-z_])", name)[1:]:
-        option, equals, value = part.partition("=")
-        if not equals or not option or not value:
-            raise UserError(f"method {name!r}: write METHOD+OPTION=VALUE, as mmwfanet+fusion=sum")
-        options[option.strip()] = read_value(value, f"method {name!r}: {option}")
-    return options
+    pairs = option_texts(rest)
+    if pairs is None:
+        raise UserError(
+            f"method {name!r}: write METHOD+OPTION=VALUE, as mmwfanet+fusion=sum (a value that "
+            "holds + in quotes, a file as path/to/net.py:Net)"
+        )
+    return {option: read_value(text, f"method {name!r}: {option}") for option, text in pairs}
+
+
+def with_own_titles(methods: Iterable[Method]) -> tuple[Method, ...]:
+    """The methods under titles of which no two are equal; see `benchmark.names.told_apart`."""
+    methods = tuple(methods)
+    titles = told_apart(((method.name, method.title) for method in methods), METHODS)
+    return tuple(replace(method, title=titles[method.name]) for method in methods)
 
 
 def ablation(

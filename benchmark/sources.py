@@ -95,7 +95,7 @@ class Code:
 
 def is_own(target: str) -> bool:
     """Whether ``path/to/net.py:Net`` or ``package.module:Net`` is a user's, not this program's."""
-    module = target.partition(":")[0]
+    module = target.rpartition(":")[0]
     return module.endswith(".py") or module.partition(".")[0] not in PROGRAM
 
 

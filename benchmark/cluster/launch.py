@@ -93,7 +93,7 @@ def launch(
         f"{sum(map(len, groups))} of {total} runs in {len(groups)} jobs ({launcher}): {run}"
     )
     codes = {
-        cell.method.target.partition(":")[0]: cell.method.code
+        cell.method.target.rpartition(":")[0]: cell.method.code
         for cell in settled.plan.cells
         if cell.method.code is not None
     }

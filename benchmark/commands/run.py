@@ -138,12 +138,14 @@ def run(
     from benchmark.runs.request import Request, split_names
     from benchmark.suites.load import load_suite
 
-    names = tuple(name for item in methods for name in split_names(item))
+    suite = load_suite(options["suite"])
+    known = [method.name for method in (*suite.methods, *suite.references)]
+    names = tuple(name for item in methods for name in split_names(item, known))
     console = make_console()
     live = console.is_terminal and not plain
     display = LiveDisplay(console) if live else Display(console)
     request = Request(methods=names, changes=tuple(pairs), **options)
-    folds = load_suite(request.suite).orcascore_folds
+    folds = suite.orcascore_folds
     several = together.count() > 1
     if several:
         together.refuse(request, launcher != "here" or dry_run or bool(folds))

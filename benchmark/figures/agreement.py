@@ -19,7 +19,6 @@ from benchmark.figures.style import (
     MIN_FONT,
     QUIET,
     SEQUENTIAL,
-    file_name,
     ink_on,
     new_figure,
     number,
@@ -30,6 +29,7 @@ from benchmark.metrics import Estimate, categories_of, fill_missing, fill_missin
 from benchmark.metrics.bland_altman import Agreement, bland_altman
 from benchmark.metrics.overlap import TARGETS
 from benchmark.metrics.summary import as_estimate
+from benchmark.names import file_names
 from benchmark.report.measure import measure
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell
@@ -144,6 +144,8 @@ def agreement_figures(
     """
     cells = tuple(cells)
     written = []
+    # of all methods, so that a method's files are called the same whichever are drawn
+    files = file_names(method["name"] for method in run.plan["methods"])
     for name in chosen_methods(run, cells, methods):
         both = [cell for cell in cells if cell.method == name]
         own = [cell for cell in both if cell.state == "finished"]
@@ -154,7 +156,7 @@ def agreement_figures(
             written += save(
                 draw_agreement(found[0]),
                 folder,
-                f"fig7-{file_name(name)}-{source}{part}",
+                f"fig7-{files[name]}-{source}{part}",
                 {
                     "": point_rows(found[0]),
                     "limits": [

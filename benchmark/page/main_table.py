@@ -167,7 +167,8 @@ def draw_table(board: Board) -> Figure:
 
 
 def _draw_row(write, row: TableRow, cells: list[Cell], ends: list[float], y: float) -> None:
-    title = row.title if len(row.title) <= 30 else row.title[:29] + "…"
+    # what tells two titles apart may stand at the end
+    title = row.title if len(row.title) <= 30 else f"{row.title[:15]}…{row.title[-14:]}"
     write(0.4, y, title)
     if not cells:
         write(3.55, y, row.remark[:110], 10)

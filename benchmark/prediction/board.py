@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from benchmark.errors import UserError
+from benchmark.names import system_name
 from benchmark.prediction.outside import Judged
 from benchmark.report.board import Board, Line, Row
 from benchmark.report.leaderboard import RANKED, make_board
@@ -30,7 +30,7 @@ def outside_cell(name: str, judged: Judged, key: dict | None = None) -> KeptCell
     outputs = ("mask",) if judged.mask is not None else ("head",)
     return KeptCell(
         folder="given",
-        method=_slug(name),
+        method=system_name(name),
         title=name,
         outputs=outputs,
         trained=False,
@@ -94,6 +94,8 @@ def board_with(
         If the run has a row of that name, or other test scans or reference scores.
     """
     plan = run.plan
+    if name in (method["title"] for method in plan["methods"]):
+        name = f"{name} (made elsewhere)"
     # the key says on which board it stands, so that the board takes it; nothing else is known
     key = {
         "settings": plan["settings"],
@@ -120,7 +122,3 @@ def board_with(
     plan = {**plan, "methods": [*plan["methods"], row]}
     cells = (*cells, cell)
     return make_board(plan, cells), plan, cells
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9_.]+", "-", name.lower()).strip("-.") or "given"

@@ -19,6 +19,7 @@ from benchmark.errors import UserError
 from benchmark.inference import dense_labels
 from benchmark.manifest import sha256
 from benchmark.methods import METHODS, Method, find
+from benchmark.names import own_class, split_base
 from benchmark.prediction.judged import Judged, candidate_volume
 from benchmark.runs.finished import FinishedRun, find_run
 from benchmark.runs.plan import harness_hash, library_versions
@@ -243,7 +244,7 @@ def _planned(run: FinishedRun, methods: dict, name: str) -> str:
     """The name under which the run holds that method: a file may have moved since."""
     if name in methods:
         return name
-    if ":" in name:
+    if own_class(split_base(name)[0]):
         same = [known for known in methods if ":" in known and _own(known) == _own(name)]
         if len(same) == 1:
             return same[0]
@@ -265,8 +266,9 @@ def _external(method: dict) -> bool:
 
 def _own(name: str) -> tuple[str, str]:
     """File name and class (with options) of ``path/to/net.py:Net``."""
-    path, _, kind = name.rpartition(":")
-    return Path(path).name, kind
+    base, rest = split_base(name)
+    path, kind = own_class(base) or (base, "")
+    return Path(path).name, kind + rest
 
 
 def code_of(cell: KeptCell, asked: str | None) -> Method:
@@ -285,8 +287,7 @@ def code_of(cell: KeptCell, asked: str | None) -> Method:
                 f"hold; if you trust that file, name it: --method {family}"
             )
         # options are those of the cell, whatever the name says
-        path, _, kind = asked.rpartition(":")
-        return find(f"{path}:{kind.partition('+')[0]}")
+        return find(split_base(asked)[0])
     kind = find(family)
     if kind.target != cell.key["target"]:
         raise UserError(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmark.report import ablations
+from benchmark.report import ablations, markdown
 from benchmark.report.board import (
     Ablation,
     Board,
@@ -100,7 +100,8 @@ def as_json(board: Board) -> str:
 
 def as_markdown(board: Board) -> str:
     """Readable tables with intervals and the paper's figures."""
-    parts = [f"# {board.title}", f"Suite {board.suite}, scale {board.scale}."]
+    suite, scale = markdown.text(board.suite), markdown.text(board.scale)
+    parts = [f"# {markdown.text(board.title)}", f"Suite {suite}, scale {scale}."]
     tables = {
         "Segmentation, by volume": OVERLAP,
         "Scores against the reference": AGREEMENT,
@@ -110,12 +111,13 @@ def as_markdown(board: Board) -> str:
         parts += [f"## {title}", _markdown_table(board, columns, title.startswith("Segmentation"))]
     if board.ablations:
         parts.append("## Ablations: difference to the base")
-        parts.append(_pipes(ablations.HEADINGS, map(ablations.ablation_cells, board.ablations)))
+        rows = map(ablations.ablation_cells, board.ablations)
+        parts.append(markdown.table(ablations.HEADINGS, rows, left=2))
     parts.append("## Spent by each method (mean over seeds)")
     rows = [spent_cells(row) for row in board.rows if row.trained]
-    parts.append(_pipes(HEADINGS, rows))
+    parts.append(markdown.table(HEADINGS, rows, left=2))
     parts.append("## Notes")
-    parts.append("\n".join(f"- {_escape(line)}" for line in footer(board)))
+    parts.append(markdown.bullets(footer(board)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -157,7 +159,7 @@ def _markdown_table(board: Board, columns: tuple[Column, ...], with_difference: 
                 gap = line.difference
                 cells.append(f"{number(gap.value)} [{interval(gap)}]" if gap else "")
             rows.append((row.title if count == 0 else "", line.source, *cells))
-    return _pipes(tuple(head), rows)
+    return markdown.table(head, rows, words=2, left=2)
 
 
 def _markdown_cell(line: Line, column: Column) -> str:
@@ -169,16 +171,6 @@ def _markdown_cell(line: Line, column: Column) -> str:
     mark = line.marks.get(column)
     text = f"**{text}**" if mark == "best" else text
     return text + (" ~" if mark == "tied" else "") + (f" [{bounds}]" if bounds else "")
-
-
-def _pipes(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "--:|" * (len(head) - 2)]
-    lines += ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _plain(value: float | None) -> str:

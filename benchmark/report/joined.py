@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.errors import UserError
-from benchmark.methods import find
+from benchmark.methods import METHODS, find
+from benchmark.names import told_apart
 from benchmark.report.mixture import refuse_mixture
 from benchmark.runs.finished import FinishedRun, read_cells
 from benchmark.runs.joined_plan import places_of
@@ -119,8 +120,10 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
     finished = [cell for cell in cells if cell.state == "finished"]
     if not finished:
         raise UserError(f"{runs[0].folder}: no method finished, so there is nothing to compare")
+    titles = told_apart(((name, row.method["title"]) for name, row in rows.items()), METHODS)
     rows = {
-        name: JoinedRow(row.method, dict(sorted(row.cells.items()))) for name, row in rows.items()
+        name: JoinedRow({**row.method, "title": titles[name]}, dict(sorted(row.cells.items())))
+        for name, row in rows.items()
     }
     return Joined(plan, rows, finished[0], _notes(finished))
 

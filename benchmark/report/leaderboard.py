@@ -140,6 +140,10 @@ def _row(method: dict, cells: list[KeptCell], lines: list[Line], plan: dict) -> 
         text = f"seed {seeds} (counted as missing every scan): {text}"
     notes = dict.fromkeys(note for cell in cells for note in cell.notes)
     spent = _spent(cells, plan["settings"].get("learning_rate"))
+    if spent.get("weights_from") and "joined" not in plan:
+        # cells are shared by runs, in which the base may have another title
+        titles = {entry["name"]: entry["title"] for entry in plan["methods"]}
+        spent["weights_from"] = titles.get(method["base"], spent["weights_from"])
     return Row(
         method["name"], method["title"], method["trained"], tuple(lines), text, tuple(notes), spent
     )

@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from benchmark.metrics import Estimate, JointRanking, Ranking, joint_ranking, rank_methods
 from benchmark.metrics.ranking import undefined_like
+from benchmark.report import markdown
 from benchmark.report.ablations import JUDGED
+from benchmark.report.consoles import TextTable
 from benchmark.report.joined import Joined
 from benchmark.report.measure import measure
 
@@ -159,7 +159,7 @@ def print_ranks(ranks: Ranks, console: Console) -> None:
     """Print the table, on narrow terminals without the ranks by seed and the single tasks."""
     rows = rank_rows(ranks)
     for shown in (range(len(HEADINGS)), (0, 1, 2, 4, 5, 6, 8, 9), (0, 8, 9, 10), (0, 8, 9)):
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        table = TextTable(padding=(0, 1))
         for index in shown:
             words = index in (0, 4)
             table.add_column(HEADINGS[index], justify="left" if words else "right", no_wrap=True)
@@ -175,9 +175,7 @@ def print_ranks(ranks: Ranks, console: Console) -> None:
 
 def as_markdown(ranks: Ranks) -> str:
     """The table and what stands under it."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|" + "--:|" * (len(HEADINGS) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in rank_rows(ranks)]
-    return "\n".join([*lines, "", *(f"- {line}" for line in closing(ranks))]) + "\n"
+    return markdown.table(HEADINGS, rank_rows(ranks)) + f"\n\n{markdown.bullets(closing(ranks))}\n"
 
 
 def as_json(ranks: Ranks) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +19,7 @@ from benchmark.report.board import (
     number,
     with_paper,
 )
+from benchmark.report.consoles import TextTable
 from benchmark.report.spent import HEADINGS, diagnostics, spent_cells, taken_from
 
 OVERLAP: tuple[Column, ...] = (
@@ -193,14 +193,7 @@ def _table(title: str, columns: tuple[Column, ...], board: Board) -> Table:
 
 
 def _frame(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-    )
+    return TextTable(title, padding=0)
 
 
 def _name(row: Row) -> Text:
@@ -233,8 +226,7 @@ def _ablations(board: Board, shown: Iterable[int]) -> Table:
         )
     for ablation in board.ablations:
         cells = ablations.ablation_cells(ablation, line_break="\n")
-        # as Text: brackets of a list are not markup
-        table.add_row(*(Text(cells[index]) for index in shown))
+        table.add_row(*(cells[index] for index in shown))
     return table
 
 

@@ -240,7 +240,7 @@ def _live(job: Job, prepared: Callable, write: int, output: int, parent: int) ->
         for number in (1, 2):
             os.dup2(output, number)
         # a network that reads the command line is not to find this program's
-        sys.argv = [str(job.method.target).partition(":")[0]]
+        sys.argv = [str(job.method.target).rpartition(":")[0]]
         sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)
         sys.stderr = open(2, "w", buffering=1, encoding="utf-8", closefd=False)
         faulthandler.enable(file=2)

@@ -87,7 +87,7 @@ class Present:
             try:
                 text = Method("", "", target, ()).source()
                 if is_own(target):
-                    code = read_code(target.partition(":")[0])
+                    code = read_code(target.rpartition(":")[0])
                     text = code.with_found({str(name): str(path) for name, path in found}).text
                 self._sources[memo] = hashlib.sha256(text.encode()).hexdigest()
             except (UserError, SyntaxError, OSError, ValueError, TypeError):

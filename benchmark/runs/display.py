@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 
@@ -81,7 +80,7 @@ class LiveDisplay(Display):
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
         pace = _Pace()
         with self._bar() as progress:
-            task = progress.add_task(escape(what), total=None, state="")
+            task = progress.add_task(what, total=None, state="")
 
             def show(done: int, total: int) -> None:
                 state = f"{done} of {total}{pace.left(done, total)}"
@@ -92,19 +91,19 @@ class LiveDisplay(Display):
     @contextmanager
     def training(self, label: str) -> Iterator[Callable[[str, float, float, float], None]]:
         with self._bar() as progress:
-            task = progress.add_task(escape(label), total=1.0, state="starting")
+            task = progress.add_task(label, total=1.0, state="starting")
 
             def show(stage: str, spent: float, loss: float, left: float) -> None:
-                state = escape(_state(stage, spent, loss, left))
+                state = _state(stage, spent, loss, left)
                 progress.update(task, completed=min(spent, 1.0), state=state)
 
             yield show
 
     def _bar(self) -> Progress:
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             console=self.console,
             transient=True,
             refresh_per_second=4,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.methods import METHODS
+from benchmark.names import told_apart
 from benchmark.runs.references import with_one_reference
 from benchmark.runs.store import KeptCell, Store, named
 
@@ -120,6 +122,8 @@ def _read_plan(path: Path) -> dict:
                 raise ValueError(f"the folder {str(folder)[:40]!r} is no name")
             if cell["method"] not in names or not isinstance(cell["seed"], int):
                 raise ValueError(f"a run of {str(cell['method'])[:40]!r}, which is no method")
-        return plan
+        titles = told_apart(names.items(), METHODS)
+        methods = [{**method, "title": titles[method["name"]]} for method in plan["methods"]]
+        return {**plan, "methods": methods}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: not a plan of a run ({type(error).__name__}: {error})") from None

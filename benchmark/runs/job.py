@@ -176,7 +176,7 @@ def _run(job: Job, prepared, send: Send):
     )
     if job.method.external:
         # it starts programs of its own, from the files as they are then
-        changed = own_changes(job.method.target.partition(":")[0])
+        changed = own_changes(job.method.target.rpartition(":")[0])
         if changed:
             raise UserError(f"{', '.join(changed)} changed while the run was under way: run again")
     return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +12,7 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.frozen import freeze
 from benchmark.methods import Method
+from benchmark.names import slug
 
 FORMAT = 2
 """Version of the layout of plan.json and run.json."""
@@ -79,7 +79,7 @@ class Plan:
     def run_name(self) -> str:
         """``<scale>-<cohort>-<8 hex>``: the same command gives the same folder."""
         settled = {k: v for k, v in self.values.items() if k not in ("version", "asked")}
-        cohort = _slug(self.values["cohort"]["name"])
+        cohort = slug(self.values["cohort"]["name"])
         return f"{self.values['scale']}-{cohort}-{_digest(settled)[:8]}"
 
 
@@ -154,7 +154,7 @@ def make_cell(
         # a cell's folder bears the hash of all that its weights depend on
         key["start"] = start.parent.name
     key = json.loads(json.dumps(key))
-    folder = f"{_slug(method.family)}-seed{seed}-{_digest(key)[:12]}"
+    folder = f"{slug(method.family)}-seed{seed}-{_digest(key)[:12]}"
     return CellPlan(method, seed, folder, key, weights, start, broken)
 
 
@@ -187,10 +187,3 @@ def library_versions() -> dict[str, str]:
 
 def _digest(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _slug(name: str) -> str:
-    """A name fit for a folder: ``path/to/net.py:Net`` becomes ``net-Net``."""
-    stem, _, cls = name.rpartition(":")
-    text = f"{Path(stem).stem}-{cls}" if stem else name
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "unnamed"

@@ -10,7 +10,7 @@ from benchmark import __version__
 from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
-from benchmark.methods import Method, find
+from benchmark.methods import Method, find, with_own_titles
 from benchmark.runs.display import counted, duration
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.plan import CellPlan, Plan, make_cell
@@ -45,6 +45,7 @@ def make_plan(
     init : FinishedRun, optional
         Run whose networks training starts from (fine-tuning).
     """
+    methods = with_own_titles(methods)
     settings = scale.settings.as_dict()
     fingerprint = cohort.fingerprint()
     changes = {method.name: method.change for method in methods}

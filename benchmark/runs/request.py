@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark import names
 from benchmark.errors import UserError
-from benchmark.methods import Method, find
+from benchmark.methods import METHODS, Method, find
 from benchmark.suites.schema import SCALES, Scale, Suite, nearest, override
 from benchmark.yaml_values import read_value
 
@@ -131,7 +132,20 @@ def chosen_device(wanted: str) -> str:
     return "cpu"
 
 
-def split_names(text: str) -> list[str]:
-    """Method names at commas, but not at those of a list: ``a,b+gates=[coronal, sagittal]``."""
-    names = re.split(r",(?![^\[]*\])", text)
-    return [name.strip() for name in names if name.strip()]
+def split_names(text: str, known: Collection[str] = ()) -> list[str]:
+    """Method names at commas, but not at those of a list: ``a,b+gates=[coronal, sagittal]``.
+
+    Parameters
+    ----------
+    text : str
+    known : collection of str
+        Names of a suite's or a run's own, beside those of this program and of plugins.
+
+    Raises
+    ------
+    UserError
+        If a part may be one file or several methods.
+    """
+    from benchmark.plugins import installed
+
+    return names.split_names(text, {*METHODS, *installed(), *known})

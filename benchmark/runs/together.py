@@ -73,7 +73,7 @@ def _refuse(request: Request, elsewhere: bool) -> None:
             f"{', '.join(outside)} trains itself, on one device: leave it out with --methods, or "
             "run without torchrun"
         )
-    files = dict.fromkeys(m.target.partition(":")[0] for m in methods if is_own(m.target))
+    files = dict.fromkeys(m.target.rpartition(":")[0] for m in methods if is_own(m.target))
     if len(files) > 1:
         raise UserError(
             f"torchrun trains all networks in the same processes, where what {' and '.join(files)} "

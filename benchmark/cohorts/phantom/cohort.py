@@ -104,15 +104,16 @@ class PhantomCohort(Cohort):
         kept = {id: read_record(cache_path(self.folder, id)) for id in self.ids()}
         missing = [id for id, record in kept.items() if record is None]
         if missing:
-            from rich.console import Console
             from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+            from benchmark.report.consoles import make_console
 
             columns = (
                 *Progress.get_default_columns()[:3],
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
             )
-            with Progress(*columns, console=Console(stderr=True)) as bar:
+            with Progress(*columns, console=make_console(stderr=True)) as bar:
                 task = bar.add_task("making phantom scans", total=len(missing))
 
                 def made(record: Record) -> None:

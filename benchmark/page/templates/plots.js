@@ -59,7 +59,8 @@ function draw(plot, print = false) {
 const plainText = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const short = (text, width) => {
   const most = width < 600 ? 20 : 44;
-  return plainText(text.length > most ? text.slice(0, most - 1) + "…" : text);
+  const end = Math.floor((most - 1) / 2);  // where what tells two titles apart may stand
+  return plainText(text.length > most ? text.slice(0, most - 1 - end) + "…" + text.slice(-end) : text);
 };
 const signed = (v) => (v === null ? "–" : (v > 0 ? "+" : v < 0 ? "−" : "") + Math.abs(v).toFixed(3));
 const span = (pair) => (pair ? signed(pair[0]) + " to " + signed(pair[1]) : "none");
