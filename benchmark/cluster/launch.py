@@ -20,6 +20,7 @@ from benchmark.cluster.jobs import (
 from benchmark.cluster.options import SlurmOptions
 from benchmark.cluster.status import CellState, states, summary
 from benchmark.cluster.task import CellJob
+from benchmark.cohorts.patients import patients_in
 from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 from benchmark.runs.display import Display
@@ -113,8 +114,10 @@ def launch(
             f"{len(missing)} of {total} runs left nothing ({missing[0]}); logs are in "
             f"{run / FOLDER}, and the same command does them again"
         )
+    patients = patients_in(settled.plan.values)
     kept = tuple(
-        named(cell, own.method) for cell, own in zip(cells, settled.plan.cells, strict=True)
+        named(cell, own.method, patients)
+        for cell, own in zip(cells, settled.plan.cells, strict=True)
     )
     failed = tuple(cell for cell in kept if cell.state == "failed")
     lines = edited(settled.plan, "the jobs were submitted")

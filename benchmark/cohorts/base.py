@@ -90,10 +90,14 @@ class Cohort(ABC):
     notes : tuple of str
         Sentences to be printed under every leaderboard made from this cohort, for instance
         that a phantom is not the clinic.
+    one_scan_a_patient : bool
+        Whether a scan without a patient in its record is known to be the only one of its patient.
+        Where it is not, such a scan is taken for a patient, and the board says so.
     """
 
     name: str
     notes: tuple[str, ...] = ()
+    one_scan_a_patient: bool = False
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -106,6 +110,10 @@ class Cohort(ABC):
     @abstractmethod
     def records(self) -> tuple[Record, ...]:
         """Return one record per scan, ordered by id."""
+
+    def patients(self) -> dict[str, str]:
+        """Return `Record.patient` by id, of scans without a record too where that is known."""
+        return {record.id: record.patient for record in self.records()}
 
     @abstractmethod
     def load(self, id: str) -> Scan:

@@ -242,6 +242,10 @@ class DiskCohort(Cohort):
             )
         return tuple(self._record(check) for check in good)
 
+    def patients(self) -> dict[str, str]:
+        """Return the patient of every scan, "" where nothing says whose it is; no scan is read."""
+        return {entry.id: entry.patient for entry in self._entries.values()}
+
     def _labels_place(self) -> Path:
         return self.path
 

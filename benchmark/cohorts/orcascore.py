@@ -40,6 +40,7 @@ class OrcaScoreCohort(DiskCohort):
     """
 
     format = "orcascore"
+    one_scan_a_patient = True  # by the challenge's names: vendor and patient
 
     def _find(self) -> Iterable[Entry]:
         found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))

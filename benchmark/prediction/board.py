@@ -10,6 +10,7 @@ from benchmark.prediction.outside import Judged
 from benchmark.report.board import Board, Line, Row
 from benchmark.report.leaderboard import RANKED, make_board
 from benchmark.report.measure import figures_of, measure
+from benchmark.report.reliance import counted_scans, few_patients, sample
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell
 
@@ -46,6 +47,7 @@ def outside_cell(name: str, judged: Judged, key: dict | None = None) -> KeptCell
         tp=judged.tp,
         fp=judged.fp,
         fn=judged.fn,
+        patients=judged.patients,
     )
 
 
@@ -65,13 +67,14 @@ def lone_board(name: str, judged: Judged, cohort: str, notes: Iterable[str] = ()
     source = cell.outputs[0]
     measured, filled = measure([cell], source, cell)
     line = Line(source, figures_of(measured, {}), filled)
+    rows = (Row(cell.method, name, False, (line,), notes=cell.notes),)
     return Board(
         suite="evaluate",
         title=f"{name} against the reference labels",
-        scale=f"{len(judged.ids)} scans",
-        rows=(Row(cell.method, name, False, (line,), notes=cell.notes),),
+        scale=counted_scans(*sample(rows)),
+        rows=rows,
         facts=(("cohort", cohort),),
-        notes=tuple(notes),
+        notes=(*few_patients(rows), *notes),
         columns=RANKED,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.patients import ALONE, patients_of
 from benchmark.errors import UserError
 from benchmark.prediction.board import board_with, lone_board, outside_cell
 from benchmark.prediction.outside import (
@@ -91,7 +92,10 @@ def evaluate_on_cohort(
     if scores is not None:
         judged = judge_scores(judged.ids, judged.reference, judged.worst_fp, given, source)
     judged = _settle(judged, where, worst, faults)
+    whose = patients_of(cohort, judged.ids)
+    judged.patients = whose.numbers(judged.ids)
     fact = f"{cohort.name}, {len(judged.ids)} scans"
+    fact += f", {ALONE}" if judged.patients is None else f" of {whose.count(judged.ids)} patients"
     if len(judged.ids) == len(ids):
         # of a cohort with broken files nobody can say what it is
         fact += f", {cohort.fingerprint()[:12]}"
@@ -148,6 +152,7 @@ def evaluate_on_run(
         with display.counting(f"judging by {own.name}") as progress:
             judged = judge_labels(pattern.ids, own.load, files, faults.add, progress)
     judged = _settle(judged, where, worst, faults)
+    judged.patients = pattern.patients
     board, plan, all_cells = board_with(run, cells, name, judged)
     return Evaluation(board, plan, all_cells, tuple(faults.found))
 

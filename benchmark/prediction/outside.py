@@ -51,6 +51,8 @@ class Judged:
     missing : tuple of str
         Ids without a prediction.
     notes : tuple of str
+    patients : tuple of int or None
+        Number of each scan's patient; None: nobody knows.
     """
 
     ids: tuple[str, ...]
@@ -63,6 +65,7 @@ class Judged:
     fn: np.ndarray | None = None
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    patients: tuple[int, ...] | None = None
 
 
 @dataclass

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from benchmark.cohorts.patients import scans_in_words
 from benchmark.metrics.verdict import CONTRADICTED, SUPPORTED, UNDECIDED, Contrast
 from benchmark.report import markdown
 from benchmark.report.claims import LeftOut
@@ -61,7 +62,7 @@ def claims_page(
         ("cohort", f"{cohort['name']}, {cohort['fingerprint'][:12]}"),
         (
             "split",
-            f"{len(split['train'])} training and {len(split['test'])} test scans, {split['hash']}",
+            f"{scans_in_words(plan)}, {split['hash']}",
         ),
         ("budget", f"{plan['budget']} for each method, scale {plan['scale']}"),
         ("device", f"{plan['device']}, {plan['threads']} threads"),
@@ -294,6 +295,7 @@ def _json(one: Judged) -> dict:
             "training_noise_known": found.known,
             "detectable": found.detectable,
             "n": found.n,
+            "patients": found.patients,
         }
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value

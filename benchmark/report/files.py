@@ -62,10 +62,12 @@ def as_csv(board: Board) -> str:
     """Long form: one line a method, source, metric and target."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow("method source metric target value low high seed_sd n note paper".split())
+    writer.writerow(
+        "method source metric target value low high seed_sd n note paper patients".split()
+    )
     for row in board.rows:
         if not row.lines:
-            writer.writerow([row.name, *[""] * 8, f"failed: {row.failed}", ""])
+            writer.writerow([row.name, *[""] * 8, f"failed: {row.failed}", "", ""])
         for line in row.lines:
             for (metric, target), figure in line.figures.items():
                 values = (figure.value, figure.low, figure.high, figure.seed_sd)
@@ -79,6 +81,7 @@ def as_csv(board: Board) -> str:
                         figure.n,
                         figure.note,
                         _plain(figure.paper),
+                        "" if figure.patients is None else figure.patients,
                     ]
                 )
     return out.getvalue()
@@ -122,7 +125,10 @@ def as_markdown(board: Board) -> str:
 
 
 def per_scan(cells: Iterable[KeptCell]) -> str:
-    """Every method, seed and test scan: 12 reference scores, estimates, overlap volumes (mm3)."""
+    """Every method, seed and test scan: 12 reference scores, estimates, overlap volumes (mm3).
+
+    Last the number of the scan's patient, where that is known.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     kinds = ("reference", "mask", "head")
@@ -131,6 +137,7 @@ def per_scan(cells: Iterable[KeptCell]) -> str:
         ["method", "seed", "scan"]
         + [f"{kind}_{score}_{target}" for kind in kinds for score in _SCORES for target in _TARGETS]
         + [f"{volume}_mm3_{target}" for volume in volumes for target in _TARGETS]
+        + ["patient"]
     )
     for cell in cells:
         for index, id in enumerate(cell.ids):
@@ -141,7 +148,8 @@ def per_scan(cells: Iterable[KeptCell]) -> str:
             for volume in volumes:
                 array = getattr(cell, volume)
                 values += [""] * 4 if array is None else map(_plain, array[index])
-            writer.writerow([cell.method, cell.seed, id, *values])
+            patient = "" if cell.patients is None else cell.patients[index] + 1
+            writer.writerow([cell.method, cell.seed, id, *values, patient])
     return out.getvalue()
 
 

@@ -13,6 +13,7 @@ from benchmark.runs.finished import FinishedRun, read_cells
 from benchmark.runs.joined_plan import places_of
 from benchmark.runs.references import with_one_reference
 from benchmark.runs.store import KeptCell
+from benchmark.runs.whose import with_one_patients
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,9 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
                 "runs are joined under one recipe only"
             )
     read = [(run, cell) for run in runs for cell in read_cells(run)]
-    cells = with_one_reference([cell for _, cell in read])
+    cells = with_one_patients(
+        [run for run, _ in read], with_one_reference([cell for _, cell in read])
+    )
     methods = {id(run): {m["name"]: m for m in run.plan["methods"]} for run in runs}
     rows: dict[str, JoinedRow] = {}
     for (run, _), cell in zip(read, cells, strict=True):
@@ -133,7 +136,7 @@ def _notes(finished: list[KeptCell]) -> tuple[str, ...]:
     notes = []
     for words, values in (
         ("versions of the training code", [cell.key.get("harness", "")[:12] for cell in finished]),
-        ("versions of PyTorch", [cell.key.get("torch", "") for cell in finished]),
+        ("versions of PyTorch", [_torch(cell) for cell in finished]),
         ("machines", [cell.ledger.get("device_name", "") for cell in finished]),
         ("commits", [cell.ledger.get("git_commit", "") for cell in finished]),
     ):
@@ -141,3 +144,9 @@ def _notes(finished: list[KeptCell]) -> tuple[str, ...]:
         if len(found) > 1:
             notes.append(f"{len(found)} {words} on one board: {', '.join(found)}")
     return tuple(notes)
+
+
+def _torch(cell: KeptCell) -> str:
+    """The version of PyTorch that made a cell."""
+    versions = cell.key.get("versions")
+    return str(versions.get("torch", "")) if isinstance(versions, dict) else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.patients import patients_in
 from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import parse_choice
 from benchmark.cores import usable_cores
@@ -238,7 +239,8 @@ def _execute(
     else:
         for place, cell in enumerate(plan.cells, start=1):
             display.say(f"[{place}/{len(plan.cells)}] {cell.label}: kept from before")
-    cells = tuple(named(store.read(cell.folder), cell.method) for cell in plan.cells)
+    patients = patients_in(plan.values)
+    cells = tuple(named(store.read(cell.folder), cell.method, patients) for cell in plan.cells)
     failed = tuple(cell for cell in cells if cell.state == "failed")
     return Outcome(plan.values, cells, folder, failed, cohort, edited(plan))
 

@@ -19,6 +19,7 @@ from benchmark.runs.finished import FinishedRun, read_cells
 from benchmark.runs.joined_plan import bare, conditions, described, numbered, parts_of, unlike
 from benchmark.runs.references import same_references
 from benchmark.runs.store import KeptCell, Store
+from benchmark.runs.whose import joined_patients, with_one_patients
 from benchmark.training.settings import Budget
 from benchmark.whole import write_text
 
@@ -82,6 +83,10 @@ def join_runs(
         _refuse_unlike(runs[0], run)
     read = [read_cells(run) for run in runs]
     _refuse_references(runs, read)
+    with_one_patients(
+        [run for run, cells in zip(runs, read, strict=True) for _ in cells],
+        [cell for cells in read for cell in cells],
+    )
     rows, notes = _choose(runs, read, keep_first)
     _refuse_times(runs[0].plan, rows)
     plan = _plan(runs, rows, notes)
@@ -248,8 +253,10 @@ def _plan(runs: Sequence[FinishedRun], rows: list[_Row], notes: list[str]) -> di
             if _of(row, part) and unlike(conditions(row.cells), main):
                 titles[row.method["name"]] = numbered(titles[row.method["name"]], place)
     notes = [*notes, *_strange_weights(rows, titles)]
+    whose = joined_patients(runs)
     return {
         **runs[0].plan,
+        **({} if whose is None else {"patients": whose.as_json()}),
         "methods": [{**row.method, "title": titles[row.method["name"]]} for row in rows],
         "cells": [
             {"method": row.method["name"], "seed": cell.seed, "folder": cell.folder}

@@ -78,7 +78,11 @@ class Plan:
     @property
     def run_name(self) -> str:
         """``<scale>-<cohort>-<8 hex>``: the same command gives the same folder."""
-        settled = {k: v for k, v in self.values.items() if k not in ("version", "asked")}
+        unsettling = ("version", "asked", "patients")
+        settled = {k: v for k, v in self.values.items() if k not in unsettling}
+        together = self.values.get("patients", {}).get("together")
+        if together:  # the same scans of other patients have other intervals
+            settled["patients"] = together
         cohort = slug(self.values["cohort"]["name"])
         return f"{self.values['scale']}-{cohort}-{_digest(settled)[:8]}"
 

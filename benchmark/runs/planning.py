@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmark import __version__
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.patients import patients_of, scans_in_words
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 from benchmark.methods import Method, find, with_own_titles
@@ -94,6 +95,7 @@ def make_plan(
             "train": list(split.train),
             "test": list(split.test),
         },
+        "patients": patients_of(cohort, (*split.train, *split.test)).as_json(),
         "seeds": list(seeds),
         "device": device,
         "threads": threads,
@@ -177,8 +179,7 @@ def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Pat
     split = values["split"]
     lines = [
         f"{values['title']} (suite {values['suite']}, scale {values['scale']})",
-        f"  cohort   {values['cohort']['name']}: {len(split['train'])} training and "
-        f"{len(split['test'])} test scans, split {split['hash']}",
+        f"  cohort   {values['cohort']['name']}: {scans_in_words(values)}, split {split['hash']}",
         f"  budget   {values['budget']} for each method, on {values['device']} with "
         f"{counted(values['threads'], 'thread')}",
         f"  methods  {', '.join(m['name'] for m in values['methods'])}",

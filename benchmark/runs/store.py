@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.cohorts.patients import Patients
 from benchmark.errors import UserError
 from benchmark.manifest import MANIFEST, fault, to_disk, write_manifest
 from benchmark.methods import Method
@@ -66,6 +67,9 @@ class KeptCell:
         Scores: reference, estimated from the mask, estimated by the head.
     tp, fp, fn, worst_fp : ndarray (n, 4) or None
         Volumes in mm3 for LAD, LCX, RCA and whole; the last is what a failure costs.
+    patients : tuple of int or None
+        Number of the patient of each test scan; None: nobody knows. Runs share cells and not what
+        is known of patients: it stands in the run's plan, and is not kept with the cell.
     """
 
     folder: str
@@ -89,6 +93,7 @@ class KeptCell:
     fp: np.ndarray | None = None
     fn: np.ndarray | None = None
     worst_fp: np.ndarray | None = None
+    patients: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -331,13 +336,19 @@ def write_arrays(draft: Path, result) -> None:
     _save_weights(getattr(result, "state", None), draft / CHECKPOINT)
 
 
-def named(cell: KeptCell | None, method: Method | dict) -> KeptCell | None:
-    """The kept cell under the name that a plan has for it: runs share cells, not names."""
+def named(
+    cell: KeptCell | None, method: Method | dict, patients: Patients | None = None
+) -> KeptCell | None:
+    """The kept cell under the name that a plan has for it, and with the plan's patients.
+
+    Runs share cells, not names, nor what is known of patients.
+    """
     if cell is None:
         return None
     if not isinstance(method, dict):
         method = {"name": method.name, "title": method.title}
-    return replace(cell, method=method["name"], title=method["title"])
+    whose = None if patients is None else patients.numbers(cell.ids)
+    return replace(cell, method=method["name"], title=method["title"], patients=whose)
 
 
 def read_weights(path: Path) -> dict:

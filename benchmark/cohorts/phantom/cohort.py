@@ -48,6 +48,7 @@ class PhantomCohort(Cohort):
     """
 
     name = "phantom"
+    one_scan_a_patient = True
     notes = (
         "The phantom is drawn by a program, not scanned: figures on it tell networks apart under "
         "equal conditions and say nothing of accuracy in patients.",

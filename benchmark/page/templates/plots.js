@@ -82,7 +82,7 @@ function forest(panels, picked, width) {
   const symbol = (row) => decided(row) ? "diamond" : row.verdict === "these trained networks only" ? "diamond-open-dot" : "diamond-open";
   traces.push({ x: rows.map((r) => r.value), y: places, mode: "markers",
     marker: { size: 10, color: ink, symbol: rows.map(symbol), line: { width: 1.5, color: ink } },
-    hovertext: rows.map((r) => plainText(r.label) + "<br>" + signed(r.value) + "<br>over scans " + span(r.patients) +
+    hovertext: rows.map((r) => plainText(r.label) + "<br>" + signed(r.value) + "<br>over patients " + span(r.patients) +
       (r.both ? "<br>and trainings " + span(r.both) : "") + (r.verdict ? "<br>" + r.verdict : "")), hoverinfo: "text" });
   const ends = rows.flatMap((r) => [r.value, ...(r.patients || []), ...(r.both || [])]).concat(0);
   const least = Math.min(...ends), most = Math.max(...ends), room = 0.05 * (most - least || 1);
