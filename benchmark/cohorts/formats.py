@@ -117,7 +117,7 @@ def _require(path: Path) -> None:
 
 
 def _holds_dicom(folder: Path) -> bool:
-    from benchmark.cohorts.dicom_header import may_be_dicom
+    from benchmark.cohorts.dicom_open import may_be_dicom
 
     seen = 0
     for place, _, names in os.walk(folder):
