@@ -103,16 +103,15 @@ class PixelReader:
         try:
             with quiet():
                 if header.path != self._path:
-                    self._path, self._data = None, open_dicom(header.path)
-                    self._path = header.path
+                    self._path, self._data = header.path, None
+                    self._data = open_dicom(header.path)
+                    _check_file(self._data, header)
                 return _slice(self._data, header, slope, intercept)
-        except UserError:
-            raise
-        except MemoryError:
+        except (UserError, MemoryError):
             raise
         except Exception:  # damaged files raise many kinds, whose text may quote the header
             packed = ""
-            if self._path is not None and self._data.file_meta.TransferSyntaxUID.is_compressed:
+            if self._data is not None and self._data.file_meta.TransferSyntaxUID.is_compressed:
                 packed = f" (packed as {syntax_name(self._data)})"
             raise UserError(
                 f"the pixels of a slice cannot be read{packed}; export the series again"
@@ -128,13 +127,16 @@ def _factors(header: SliceHeader) -> tuple[float, float]:
     return slope, intercept
 
 
-def _slice(data, header: SliceHeader, slope: float, intercept: float) -> Slice:
+def _check_file(data, header: SliceHeader) -> None:
+    """Refuse a file that holds no grey pixels, or not as many as it says."""
     if str(data.get("PhotometricInterpretation", "MONOCHROME2")) != "MONOCHROME2":
         raise UserError("a slice is no CT: its pixels are inverted or coloured")
     if "PixelData" not in data:
         raise UserError("a file holds no pixels; export the series again")
-    if header.frame == 0:
-        check_pixels(data, header.size)
+    check_pixels(data, header.size)
+
+
+def _slice(data, header: SliceHeader, slope: float, intercept: float) -> Slice:
     if header.frame >= frame_count(data):
         raise UserError("a file holds fewer slices than it says")
     bits = stored_values(data, header.frame, header.size)
