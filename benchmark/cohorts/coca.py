@@ -12,9 +12,8 @@ import numpy as np
 from benchmark.calcium import DEFAULT, Conventions
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.coca_xml import Outline, read_outlines
-from benchmark.cohorts.dicom import scan_of
-from benchmark.cohorts.dicom_found import find_series
-from benchmark.cohorts.dicom_open import dicom_files
+from benchmark.cohorts.dicom import group_series, scan_of
+from benchmark.cohorts.dicom_header import dicom_files
 from benchmark.cohorts.dicom_series import Series, read_series
 from benchmark.cohorts.disk import Entry
 from benchmark.cohorts.geometry import to_memory
@@ -124,17 +123,16 @@ class CocaCohort(NamelessCohort):
         return f"{self.format} {self.missing_xml} {self.pixel_offset:g}"
 
     def _read(self, entry: Entry) -> tuple[Scan, list[str]]:
-        found = find_series(entry.image)
-        groups = found.series
-        if found.unread:
-            raise UserError(f"{found.unread} of its files cannot be read as DICOM")
+        groups, unread = group_series(entry.image)
+        groups = {uid: g for uid, g in groups.items() if g[0].kind in ("ct", "multiframe")}
+        if unread:
+            raise UserError(f"{unread} of its files cannot be read as DICOM")
         if not groups:
             raise UserError("holds no CT series")
         outlines, empty = read_outlines(entry.labels[0]) if entry.labels else ([], 0)
         if len(groups) > 1 and not outlines:
             raise UserError(f"{len(groups)} series and no outline that tells which one to take")
         series, labels, warnings = self._annotated(list(groups.values()), outlines)
-        warnings += [note.rstrip(".") for note in found.notes()]
         if empty:
             warnings.append(f"{empty} outlines without points were passed over")
         scan = scan_of(series, entry.id)

@@ -21,7 +21,6 @@ _REASONS = {
     "localizer": "localizers (LOCALIZER in ImageType)",
     "other": "images of no CT (Modality)",
     "colour": "pictures in colour",
-    "segmentation": "segmentations (DICOM-SEG)",
     "contours": "contours (RTSTRUCT), which are not read as labels: export them as a segmentation "
     "(DICOM-SEG) or as NIfTI labels",
     "directory": "lists of files (DICOMDIR)",
@@ -37,12 +36,14 @@ class Found:
     series : dict of str to list of SliceHeader
         Slices of each CT series by SeriesInstanceUID, in order of names.
     segmentations : list of SliceHeader
-        Files of segmentations.
+        Files of segmentations; `pass_over` counts those that are of none of the series.
     passed : dict of str to list of int
         Places of the files that are passed over, in order of names and counted from 1, by the
         reason; without segmentations.
     count : int
         All files.
+    places : dict of Path to int
+        Place of each file.
     unread : int
         Files that cannot be read.
     """
@@ -51,7 +52,13 @@ class Found:
     segmentations: list[SliceHeader]
     passed: dict[str, list[int]]
     count: int
+    places: dict[Path, int]
     unread: int = 0
+
+    def pass_over(self, paths: Iterable[Path], reason: str) -> None:
+        """Count files that are passed over after all."""
+        for path in paths:
+            self.passed.setdefault(reason, []).append(self.places[path])
 
     def notes(self, listing: Listing | None = None) -> list[str]:
         """Return a line for each reason for which files were passed over."""
@@ -76,8 +83,9 @@ def find_series(paths: Iterable[Path]) -> Found:
     Localizer slices that share a series with a scan are passed over like others.
     """
     series, segmentations, passed = defaultdict(list), [], defaultdict(list)
-    count = unread = 0
+    count, unread, places = 0, 0, {}
     for count, path in enumerate(paths, start=1):
+        places[path] = count
         try:
             headers = read_headers(path)
         except UserError as error:
@@ -92,4 +100,22 @@ def find_series(paths: Iterable[Path]) -> Found:
         for header in headers:
             if header.kind in SCANS:
                 series[header.series].append(header)
-    return Found(dict(series), segmentations, dict(passed), count, unread)
+    return Found(dict(series), segmentations, dict(passed), count, places, unread)
+
+
+def group_series(paths: Iterable[Path]) -> tuple[dict[str, list[SliceHeader]], int]:
+    """Return the headers of each series, in order of names, and how many files could not be read.
+
+    Slices that are no scan's form groups of their own, also where they share a scan's series.
+    """
+    series, unread = defaultdict(list), 0
+    for path in paths:
+        try:
+            headers = read_headers(path)
+        except UserError:
+            unread += 1
+            continue
+        for header in headers:
+            kind = "" if header.kind in SCANS else f"\0{header.kind}"
+            series[header.series + kind].append(header)
+    return dict(series), unread

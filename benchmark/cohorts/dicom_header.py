@@ -9,9 +9,11 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cohorts.dicom_open import MULTIFRAME, open_dicom, quiet
+from benchmark.cohorts.dicom_open import MULTIFRAME, dicom_files, open_dicom, quiet
 from benchmark.cohorts.geometry import FARTHEST
 from benchmark.errors import UserError
+
+__all__ = ["AGREE", "SliceHeader", "dicom_files", "read_headers"]
 
 AGREE = (
     "PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "Modality",
@@ -28,6 +30,7 @@ _TAGS = [
     "ContrastBolusAgent", "RescaleSlope", "RescaleIntercept", "RescaleType",
     "ModalityLUTSequence", "LossyImageCompression", "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence", "BitsAllocated", "GantryDetectorTilt",
+    "ReferencedSeriesSequence",
 ]  # fmt: skip
 
 KINDS = {
@@ -79,6 +82,8 @@ class SliceHeader:
         SOPInstanceUID.
     same : dict
         The elements of `AGREE` that are there, as text.
+    refers : tuple of str
+        For a segmentation the SeriesInstanceUIDs that it is of.
     lacks : str
         For a "multiframe" what its header lacks.
     """
@@ -108,6 +113,7 @@ class SliceHeader:
     acquisition: str = ""
     instance: str = ""
     same: dict[str, str] = field(default_factory=dict)
+    refers: tuple[str, ...] = ()
     lacks: str = ""
 
 
@@ -207,6 +213,10 @@ def _header(path: Path, data) -> SliceHeader:
         table="ModalityLUTSequence" in data,
         acquisition="" if acquisition is None else str(acquisition),
         instance=str(data.get("SOPInstanceUID", "")),
+        refers=tuple(
+            str(item.get("SeriesInstanceUID", ""))
+            for item in data.get("ReferencedSeriesSequence") or ()
+        ),
         same={name: text for name in AGREE if (text := same_text(name, data.get(name)))},
     )
 
