@@ -18,7 +18,7 @@ FORMATS = {
     "csv": "a table with the columns image, labels, patient, centre, split",
     "orcascore": "TRV1P1CTI.mhd and TRV1P1R.mhd, as the challenge gives them",
     "coca": "Gated_release_final: DICOM series and outlines in XML",
-    "dicom": "DICOM series without labels, for prediction",
+    "dicom": "DICOM series, with labels where DICOM segmentations lie there",
     "nnunet": "a raw dataset of nnU-Net: imagesTr, labelsTr, dataset.json",
 }
 """Formats by name, with a line that says what is expected."""
@@ -26,7 +26,7 @@ FORMATS = {
 KEYS = ("format", "path", "name", "split", "fold", "seed", "refused", "options")
 """What a cohort file may say."""
 
-OPTIONS = {"coca": ("missing_xml", "pixel_offset"), "csv": ("root",)}
+OPTIONS = {"coca": ("missing_xml", "pixel_offset"), "csv": ("root",), "dicom": ("segments",)}
 """Options of a format that a cohort file may set."""
 
 LOOKED_AT = 2000
@@ -117,7 +117,7 @@ def _require(path: Path) -> None:
 
 
 def _holds_dicom(folder: Path) -> bool:
-    from benchmark.cohorts.dicom_header import may_be_dicom
+    from benchmark.cohorts.dicom_open import may_be_dicom
 
     seen = 0
     for place, _, names in os.walk(folder):

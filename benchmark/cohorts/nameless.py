@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 
 from benchmark.cohorts.base import Scan
-from benchmark.cohorts.dicom_header import quiet
+from benchmark.cohorts.dicom_open import quiet
 from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.scan_check import ScanCheck, judge
 from benchmark.errors import UserError

@@ -5,7 +5,7 @@ import plistlib
 import numpy as np
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 SHAPE = (6, 24, 24)
 SPACING = (3.0, 0.5, 0.5)
@@ -61,7 +61,7 @@ def series(
     heights = ORIGIN[2] + SPACING[0] * np.arange(len(voxels)) if heights is None else heights
     numbers = range(len(voxels), 0, -1) if numbers is None else numbers
     dtype = np.int16 if signed else np.uint16
-    stored = np.rint((voxels.astype(float) - intercept) / slope).astype(dtype)
+    stored = np.rint((voxels.astype(float) - intercept) / slope).astype(np.int64).astype(dtype)
     paths = []
     for place, (height, number) in enumerate(zip(heights, numbers, strict=True)):
         meta = FileMetaDataset()
@@ -72,7 +72,7 @@ def series(
         data.file_meta = meta
         data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
         data.SeriesInstanceUID, data.StudyInstanceUID = uid, "1.2.826.99.7"
-        data.FrameOfReferenceUID = generate_uid()
+        data.FrameOfReferenceUID = f"{uid}.9"
         data.PatientName, data.PatientID, data.PatientBirthDate = "SMITH^JANE", patient, "19510203"
         data.StudyDate, data.InstitutionName = "20200229", "SMITH HOSPITAL"
         data.Modality, data.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]

@@ -1,0 +1,125 @@
+"""Enhanced CT: all slices in one file, each with its place and rescale in functional groups."""
+
+import numpy as np
+import pydicom
+import pytest
+from packed import pack
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
+from written import ORIGIN, SPACING, arrays, series
+
+from benchmark.cohorts import dicom_open
+from benchmark.cohorts.dicom import DicomCohort
+
+VOXELS = arrays()[0]
+
+
+def item(**elements):
+    made = Dataset()
+    for name, value in elements.items():
+        setattr(made, name, value)
+    return Sequence([made])
+
+
+def enhanced(folder, *, order=(3, 0, 5, 1, 4, 2), leave=(), sop=EnhancedCTImageStorage, **each):
+    """Write a volume as one file; slice k of the file is slice order[k] of the volume."""
+    path = series(folder, VOXELS[:1], signed=False, intercept=-1024)[0]
+    data = pydicom.dcmread(path)
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope",
+                 "RescaleIntercept", "SliceThickness"):  # fmt: skip
+        delattr(data, name)
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = sop
+    data.NumberOfFrames = len(order)
+    shared, frames = Dataset(), []
+    shared.PixelMeasuresSequence = item(PixelSpacing=list(SPACING[1:]), SliceThickness=3)
+    shared.PlaneOrientationSequence = item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    stored = []
+    for place, z in enumerate(order):
+        own = Dataset()
+        height = ORIGIN[2] + 3.0 * z
+        own.PlanePositionSequence = item(ImagePositionPatient=[ORIGIN[0], ORIGIN[1], height])
+        own.PixelValueTransformationSequence = item(
+            RescaleSlope=1, RescaleIntercept=-1024 - z, RescaleType="HU"
+        )
+        own.FrameContentSequence = item(
+            **{name: values[place] for name, values in each.items()}, FrameAcquisitionNumber=1
+        )
+        frames.append(own)
+        stored.append((VOXELS[z].astype(np.int32) + 1024 + z).astype("<u2"))
+    for name in leave:
+        for group in (shared, *frames):
+            if name in group:
+                delattr(group, name)
+    data.SharedFunctionalGroupsSequence = Sequence([shared])
+    data.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    data.PixelData = np.stack(stored).tobytes()
+    data.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("sop", [EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage])
+@pytest.mark.parametrize("packed", [None, "RLE", "implicit", "big endian", "deflated"])
+def test_frames_are_put_in_order_with_their_own_rescale(tmp_path, sop, packed):
+    path = enhanced(tmp_path / "d", sop=sop)
+    if packed:
+        pack(path, packed)
+    cohort = DicomCohort(tmp_path / "d")
+    row = cohort.check()[0]
+    scan = cohort.load(cohort.ids[0])
+    np.testing.assert_array_equal(scan.voxels, VOXELS)
+    assert scan.spacing == pytest.approx(SPACING)
+    assert scan.geometry.origin == pytest.approx(ORIGIN)
+    assert row.verdict == "warning"  # the file has its slices in no order
+    assert row.reason.startswith("non-monotonous slices")
+
+
+def test_a_file_above_the_size_of_a_slice_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(dicom_open, "LARGEST_FILE", 4000)
+    path = enhanced(tmp_path / "d", order=range(6))
+    assert path.stat().st_size > 4000
+    assert DicomCohort(tmp_path / "d").check()[0].verdict == "ready"
+
+
+@pytest.mark.parametrize(
+    ("leave", "words"),
+    [
+        ("PixelMeasuresSequence", "it lacks PixelSpacing of a slice"),
+        ("PlanePositionSequence", "it lacks ImagePositionPatient of a slice"),
+        ("PlaneOrientationSequence", "it lacks ImageOrientationPatient of a slice"),
+    ],
+)
+def test_a_file_that_leaves_slices_without_a_place_is_refused(tmp_path, leave, words):
+    enhanced(tmp_path / "d/e", leave=[leave])
+    series(tmp_path / "d/s", VOXELS, uid="1.2.826.99.5")
+    rows = DicomCohort(tmp_path / "d").check()
+    assert sorted(row.verdict for row in rows) == ["ready", "refused"]
+    reason = next(row.reason for row in rows if row.verdict == "refused")
+    assert "several slices in one file (enhanced CT); convert it to NIfTI" in reason
+    assert words in reason
+
+
+def test_frames_without_rescale_are_refused(tmp_path):
+    enhanced(tmp_path / "d", leave=["PixelValueTransformationSequence"])
+    row = DicomCohort(tmp_path / "d").check()[0]
+    assert row.verdict == "refused"
+    assert "RescaleSlope and RescaleIntercept are missing" in row.reason
+
+
+@pytest.mark.parametrize("name", ["TemporalPositionIndex", "StackID"])
+def test_two_times_or_stacks_in_one_file_are_refused(tmp_path, name):
+    enhanced(tmp_path / "d", **{name: list("121212") if name == "StackID" else [1, 2] * 3})
+    row = DicomCohort(tmp_path / "d").check()[0]
+    assert row.verdict == "refused"
+    assert f"{name} differs between slices 1 and 2 of its file" in row.reason
+
+
+def test_a_header_that_asks_for_more_than_is_there_is_refused(tmp_path):
+    path = enhanced(tmp_path / "d")
+    data = pydicom.dcmread(path)
+    data.PixelData = data.PixelData[:-200]
+    data.save_as(path)
+    assert "cut short" in DicomCohort(tmp_path / "d").check()[0].reason
+    data.NumberOfFrames = 10**9
+    data.save_as(path)
+    assert "more than 2048 slices" in DicomCohort(tmp_path / "d").check()[0].reason
