@@ -35,6 +35,8 @@ class Scan:
     geometry : Geometry or None
         Grid of the file the scan was read from, which `benchmark.cohorts.geometry.write_labels`
         writes labels back on; None for a scan that was never a file.
+    warnings : tuple of str
+        What its reader noticed; `benchmark.cohorts.scan_check.judge` passes it on.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Scan:
     spacing: tuple[float, float, float]
     labels: np.ndarray | None = None
     geometry: Geometry | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

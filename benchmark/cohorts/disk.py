@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -14,9 +14,11 @@ from pathlib import Path
 from benchmark.calcium import DEFAULT, Conventions
 from benchmark.cohorts.base import Cohort, Progress, Record, Scan
 from benchmark.cohorts.folder_cache import FolderCache
+from benchmark.cohorts.label_tables import tables_beside
 from benchmark.cohorts.places import default_cache
 from benchmark.cohorts.privacy import load_key, new_id
 from benchmark.cohorts.scan_check import ScanCheck, inspect_scan
+from benchmark.cohorts.volumes import id_of
 from benchmark.errors import UserError
 
 SMALLEST_COHORT = 4
@@ -67,6 +69,8 @@ class DiskCohort(Cohort):
     keep : bool
         Whether converted scans are kept in `cache`; otherwise it only holds the key that new ids
         are made with, so that a scan has one id wherever it is read.
+    segments : mapping of str to int, optional
+        Label of each name of a segment that `benchmark.cohorts.segment_names` does not know.
 
     Attributes
     ----------
@@ -86,8 +90,10 @@ class DiskCohort(Cohort):
         cache: str | Path | None = None,
         conventions: Conventions = DEFAULT,
         keep: bool = True,
+        segments: Mapping[str, int] | None = None,
     ) -> None:
         self.path = Path(path)
+        self.segments = dict(segments or {})
         self.name = self.path.resolve().name
         self.conventions = conventions
         self._cache_place = Path(cache) if cache is not None else None
@@ -116,7 +122,7 @@ class DiskCohort(Cohort):
     def _inspect(self, entry: Entry) -> tuple[ScanCheck, Scan | None]:
         """Read and judge a scan; here one image file and one label file."""
         labels = entry.labels[0] if entry.labels else None
-        return inspect_scan(entry.id, entry.image[0], labels, self.conventions)
+        return inspect_scan(entry.id, entry.image[0], labels, self.conventions, self.segments)
 
     def _read_alone(self, entry: Entry) -> Scan:
         """Read a scan as `_inspect` does, where nobody asks for the verdict and nothing is kept.
@@ -137,7 +143,7 @@ class DiskCohort(Cohort):
 
     def _reading(self) -> str:
         """What, besides content and conventions, decides how files are read: options."""
-        return self.format
+        return f"{self.format} {sorted(self.segments.items())}" if self.segments else self.format
 
     # What a format may use
 
@@ -351,7 +357,10 @@ class DiskCohort(Cohort):
     def _hashes(self, entry: Entry) -> tuple[str, ...]:
         """Return the content hashes of image and labels; no labels give no hash."""
         take = self._cache.hash if self._cache else FolderCache.content_hash
-        return tuple(take(*files) for files in (entry.image, entry.labels) if files)
+        labels = entry.labels
+        if labels and id_of(labels[0]) is not None:
+            labels += tables_beside(labels[0])  # they say what its numbers mean
+        return tuple(take(*files) for files in (entry.image, labels) if files)
 
 
 _cohort: DiskCohort | None = None

@@ -67,7 +67,9 @@ class FolderCohort(DiskCohort):
         return ""
 
     def _inspect(self, entry: Entry) -> tuple[ScanCheck, Scan | None]:
-        return inspect_scan(entry.id, entry.image[0], entry.labels[0], self.conventions)
+        return inspect_scan(
+            entry.id, entry.image[0], entry.labels[0], self.conventions, self.segments
+        )
 
     def _fingerprint_rows(self) -> Iterable[tuple]:
         for entry in self._entries.values():

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.cohorts.segment_names import table_of
 from benchmark.cohorts.split_choice import SplitChoice, parse_choice
 from benchmark.errors import UserError
 from benchmark.yaml_lines import read_with_lines
@@ -26,7 +27,12 @@ FORMATS = {
 KEYS = ("format", "path", "name", "split", "fold", "seed", "refused", "options")
 """What a cohort file may say."""
 
-OPTIONS = {"coca": ("missing_xml", "pixel_offset"), "csv": ("root",), "dicom": ("segments",)}
+OPTIONS = {
+    "folder": ("segments",),
+    "csv": ("root", "segments"),
+    "coca": ("missing_xml", "pixel_offset"),
+    "dicom": ("segments",),
+}
 """Options of a format that a cohort file may set."""
 
 LOOKED_AT = 2000
@@ -171,6 +177,8 @@ def _open_file(path: Path, format: str | None, cache: Path | None, keep: bool) -
     if "root" in options:
         options = {**options, "root": path.parent / str(options["root"])}
         _exists(options["root"])
+    if "segments" in options:
+        options = {**options, "segments": table_of(options["segments"], path)}
     refused = values.get("refused", "stop")
     if refused not in ("stop", "leave-out"):
         raise UserError(f"{path}: refused is stop or leave-out, not {refused!r}")

@@ -7,18 +7,24 @@ whatever lay in memory, so the length is checked here.
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
+from benchmark.cohorts.header_twice import check_meta_twice, check_nrrd_twice, meta_notes
 from benchmark.cohorts.nifti_header import check_numbers, read_nifti_header
 from benchmark.cohorts.nrrd_header import read_nrrd_header
 from benchmark.cohorts.pixel_files import LONGEST_HEADER, LONGEST_LINE, data_file, parts_of
+from benchmark.cohorts.stated_scaling import meta_scaling, nrrd_scaling
 from benchmark.errors import UserError
 
-__all__ = ["LONGEST_HEADER", "check_header", "check_length", "check_size", "parts_of"]
+__all__ = [
+    "LONGEST_HEADER", "check_header", "check_length", "check_size", "notes_of", "parts_of",
+    "scaling_of",
+]  # fmt: skip
 
 MOST_VOXELS = 2**29
 """512 x 512 x 2048: a header that asks for more is refused before memory is taken."""
@@ -47,17 +53,44 @@ def check_header(path: Path) -> None:
     Raises
     ------
     UserError
-        If a size is absurd, or a pixel file lies outside the header's folder.
+        If a size is absurd, a pixel file lies outside the header's folder, or two statements of
+        the header contradict each other.
     """
     name = path.name.lower()
     if name.endswith((".mhd", ".mha")):
         parts_of(path)
-        _meta_shape(path, _meta_fields(path))
+        fields = _meta_fields(path)
+        _meta_shape(path, fields)
+        check_meta_twice(path, fields)
     elif name.endswith(".nrrd"):
         parts_of(path)
-        check_size(read_nrrd_header(path)[0], path)
+        header = read_nrrd_header(path)
+        check_size(header.size, path)
+        check_nrrd_twice(path, header)
     elif name.endswith((".nii", ".nii.gz")):
         check_size(read_nifti_header(path).size, path)
+
+
+def notes_of(path: Path) -> tuple[str, ...]:
+    """Return what is unusual about a header that `check_header` let pass."""
+    meta = path.name.lower().endswith((".mhd", ".mha"))
+    return meta_notes(_meta_fields(path)) if meta else ()
+
+
+def scaling_of(path: Path) -> tuple[float, float] | None:
+    """Return slope and offset that a header states and ITK does not apply; None if there are none.
+
+    Raises
+    ------
+    UserError
+        If they are no scaling of a CT, or their meaning is not certain.
+    """
+    name = path.name.lower()
+    if name.endswith((".mhd", ".mha")):
+        return meta_scaling(path, _meta_fields(path))
+    if name.endswith(".nrrd"):
+        return nrrd_scaling(path, read_nrrd_header(path))
+    return None  # ITK applies scl_slope and scl_inter
 
 
 def check_length(path: Path, image: bool = True) -> None:
@@ -137,12 +170,13 @@ def _check_meta_image(path: Path, image: bool) -> None:
     except ValueError:
         raise UserError(f"{path}: HeaderSize is no number; export it again") from None
     expected = prod(shape) * bytes_each
-    if fields.get("compresseddata", "").lower() == "true":
+    packed = fields.get("compresseddata", "").lower() == "true"
+    if packed:
         if image:
             _refuse_bomb(parts[0], expected)
         with parts[0].open("rb") as file:
             file.seek(skip if local else 0)
-            found = _inflated(file, expected, zlib.decompressobj())
+            found = _inflated(file, expected, zlib.decompressobj)
         kind = "bytes after unpacking"
     else:
         found = sum(part.stat().st_size - max(skip, 0) for part in parts)
@@ -155,6 +189,12 @@ def _check_meta_image(path: Path, image: bool) -> None:
         raise UserError(
             f"{parts[0]}: {short}: {found} {kind}, but {size} voxels of {bytes_each} bytes "
             f"are {expected}; copy it again"
+        )
+    stored = parts[0].stat().st_size - (skip if local else 0)
+    if packed and fields.get("compresseddatasize", str(stored)) != str(stored):
+        raise UserError(
+            f"{path}: CompressedDataSize says {fields['compresseddatasize'][:20]} bytes, but there "
+            f"are {stored}; copy it again"
         )
 
 
@@ -183,7 +223,10 @@ def _check_nifti(path: Path, image: bool) -> None:
     """Compare the length of a NIfTI file with the size its header announces."""
     header = read_nifti_header(path)
     expected = header.length
-    if not path.name.lower().endswith(".gz"):
+    # a slice and more beyond the end: the size that the header says is not that of the pixels
+    plane = prod(header.size[:2]) * header.dtype.itemsize
+    packed = path.name.lower().endswith(".gz")
+    if not packed:
         found = path.stat().st_size
     else:
         if image:
@@ -193,11 +236,18 @@ def _check_nifti(path: Path, image: bool) -> None:
             # gzip ends with the unpacked length; a file of several members needs counting.
             said = struct.unpack("<I", file.read(4))[0]
             file.seek(0)
-            found = expected if said == expected % 2**32 else _inflated(file, expected, None)
-    if found < expected:
+            if said == expected % 2**32:
+                found = expected
+            else:
+                found = _inflated(file, expected + plane, lambda: zlib.decompressobj(31))
+    if not expected <= found < expected + plane:
+        size = " x ".join(str(n) for n in header.size)
+        after = " after unpacking" if packed else ""
+        what = "is cut short" if found < expected else "is too long"
+        more = " and more" if found > expected else ""
         raise UserError(
-            f"{path}: is cut short: {found} bytes of {expected}, after unpacking if it is "
-            "packed; copy it again"
+            f"{path}: {what}: {found} bytes{more}{after}, but {size} voxels of "
+            f"{header.dtype.itemsize} bytes and the header are {expected}; copy it again"
         )
     try:
         check_numbers(path, header)
@@ -207,9 +257,9 @@ def _check_nifti(path: Path, image: bool) -> None:
 
 def _check_nrrd(path: Path) -> None:
     """Refuse an NRRD file whose packed pixels are a bomb."""
-    size, bytes_each, packed = read_nrrd_header(path)
-    if packed:
-        _refuse_bomb(parts_of(path)[-1], prod(size) * bytes_each)
+    header = read_nrrd_header(path)
+    if header.packed:
+        _refuse_bomb(parts_of(path)[-1], prod(header.size) * header.bytes_each)
 
 
 def _refuse_bomb(path: Path, unpacked: int) -> None:
@@ -221,19 +271,21 @@ def _refuse_bomb(path: Path, unpacked: int) -> None:
         )
 
 
-def _inflated(file, expected: int, stream) -> int:
-    """Count unpacked bytes, at most a few more than expected; a broken stream ends the count."""
-    found = 0
+def _inflated(file: BinaryIO, expected: int, stream: Callable) -> int:
+    """Count unpacked bytes, at most a few more than expected; a broken stream ends the count.
+
+    `stream` makes what unpacks one member; another may follow it.
+    """
+    found, member = 0, stream()
     try:
-        if stream is None:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                while found <= expected and (block := unpacked.read(1 << 20)):
-                    found += len(block)
-            return found
-        while (block := file.read(1 << 18)) and found <= expected:
+        while found <= expected and (block := file.read(1 << 18)):
             while block and found <= expected:
-                found += len(stream.decompress(block, 1 << 22))
-                block = stream.unconsumed_tail
-        return found
-    except (OSError, EOFError, zlib.error):
-        return found
+                found += len(member.decompress(block, 1 << 22))
+                block = member.unconsumed_tail
+                if member.eof:
+                    block, member = member.unused_data, stream()
+        if found < expected:
+            found += len(member.flush())
+    except zlib.error:
+        pass  # what follows a whole member may be no packed data; what went before it counts
+    return found

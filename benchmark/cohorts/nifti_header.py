@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.cohorts.nifti_twice import check_said_twice
 from benchmark.errors import UserError
 
 TYPES = {
@@ -72,15 +73,17 @@ def read_nifti_header(path: Path) -> NiftiHeader:
             get = _Fields(path, data, order)
             dims, type_, offset = get("8h", 40), get("2h", 70), get("f", 108)[0]
             known, place = data[344:348] == b"n+1\0", (252, "2h", 256, "18f", 76, "8f")
+            rest = get("2f", 112), get("b", 123)[0]
         elif len(data) >= 540 and struct.unpack_from(order + "i", data)[0] == 540:
             get = _Fields(path, data, order)
             dims, type_, offset = get("8q", 16), get("2h", 12), get("q", 168)[0]
             known, place = data[4:8] == b"n+2\0", (344, "2i", 352, "18d", 104, "8d")
+            rest = get("2d", 176), get("i", 500)[0]
         else:
             continue
         if not known or not 1 <= dims[0] <= 7:
             break
-        _check_place(get, place)
+        codes, numbers, spacing = _place(get, place)
         dtype = TYPES.get(type_[0])
         if dtype is None or np.dtype(dtype).itemsize * 8 != type_[1]:
             raise UserError(
@@ -89,6 +92,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         if not 0 <= offset <= FARTHEST_OFFSET:
             raise UserError(f"{path}: the header does not say where pixels begin; export it again")
         size = dims[1 : dims[0] + 1]
+        check_said_twice(path, size, codes, numbers, spacing, *rest)
         return NiftiHeader(tuple(size), int(offset), np.dtype(dtype).newbyteorder(order))
     raise UserError(f"{path}: cannot be read (no NIfTI header); export it again")
 
@@ -123,12 +127,16 @@ class _Fields:
         return struct.unpack_from(self.order + kind, self.data, place)
 
 
-def _check_place(get: _Fields, place: tuple) -> None:
-    """Refuse a header whose spacing or position holds NaN or is infinite, where it is used."""
+def _place(get: _Fields, place: tuple) -> tuple[tuple, tuple, tuple]:
+    """Return what a header says of spacing and position: codes, quaternion and rows, pixdim.
+
+    NaN and infinity are refused where they are used.
+    """
     codes_at, codes, rows_at, rows, spacing_at, spacing = place
     by_quaternion, by_rows = get(codes, codes_at)
     numbers = get(rows, rows_at)  # three of the quaternion, three of the origin, twelve of rows
-    used = list(get(spacing, spacing_at)[:4])
+    steps = get(spacing, spacing_at)
+    used = list(steps[:4])
     used += numbers[:6] if by_quaternion else ()
     used += numbers[6:] if by_rows else ()
     if not all(map(isfinite, used)):
@@ -136,6 +144,7 @@ def _check_place(get: _Fields, place: tuple) -> None:
             f"{get.path}: spacing, origin or directions are NaN or infinite; is the header "
             "damaged? export it again"
         )
+    return (by_quaternion, by_rows), numbers, steps
 
 
 def _opened(path: Path):

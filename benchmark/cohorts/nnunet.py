@@ -6,28 +6,19 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.headers import parts_of
 from benchmark.cohorts.scan_check import ScanCheck, judge
+from benchmark.cohorts.segment_names import label_of
 from benchmark.cohorts.volumes import SUFFIXES, read_scan
 from benchmark.errors import UserError
-
-ARTERY_NAMES = {
-    "background": 0,
-    "lad": 1, "lm": 1, "left main": 1, "left anterior descending artery": 1,
-    "lcx": 2, "cx": 2, "left circumflex artery": 2,
-    "rca": 3, "right coronary artery": 3,
-}  # fmt: skip
-"""Names that dataset.json may use, and our label of each."""
 
 LARGEST_FILE_LABEL = 255
 
 
 class NnUNetCohort(DiskCohort):
-    """Scans in nnU-Net's raw format (version 2).
+    """Scans in nnU-Net's raw format (version 2, or dataset.json as version 1 has it).
 
     ::
 
@@ -80,36 +71,34 @@ class NnUNetCohort(DiskCohort):
     def _inspect(self, entry: Entry) -> tuple[ScanCheck, Scan | None]:
         path = entry.labels[0] if entry.labels else None
         try:
-            scan = read_scan(entry.image[0], path, id=entry.id, largest_label=LARGEST_FILE_LABEL)
-            if scan.labels is not None:
-                scan = Scan(
-                    scan.id, scan.centre, scan.voxels, scan.spacing,
-                    renumber(scan.labels, self._numbers, path), scan.geometry,
-                )  # fmt: skip
+            scan = read_scan(
+                entry.image[0], path, id=entry.id, largest_label=3, numbers=self._numbers
+            )
         except UserError as error:
             return ScanCheck(entry.id, "refused", str(error)), None
         return judge(scan, self.conventions)
 
 
-def renumber(labels: np.ndarray, numbers: dict[int, int], where: Path) -> np.ndarray:
-    """Give labels other numbers.
+def _version_2(values: dict) -> dict:
+    """Return what a dataset.json of version 1 says in the words of version 2; others as they are.
 
-    Raises
-    ------
-    UserError
-        If a label has no new number.
+    Version 1 names labels by number (``{"1": "LAD"}``), and its images are ``.nii.gz`` all.
     """
-    table = np.full(256, 255, np.uint8)
-    for old, new in numbers.items():
-        table[old] = new
-    result = table[labels]
-    if result.max(initial=0) > 3:
-        unknown = np.unique(labels[result > 3])[:5]
-        raise UserError(
-            f"{where}: unknown labels {', '.join(map(str, unknown))}; dataset.json names "
-            f"{', '.join(map(str, sorted(numbers)))}"
-        )
-    return result
+    labels = values.get("labels")
+    if "file_ending" in values or not labels or not all(str(key).isdecimal() for key in labels):
+        return values
+    named = {str(name): number for number, name in labels.items()}
+    if len(named) < len(labels):
+        raise ValueError("two numbers of one name")
+    return {**values, "file_ending": ".nii.gz", "labels": named}
+
+
+def _artery(name: object) -> int:
+    """Return the label of a name in dataset.json; KeyError if it is no artery."""
+    label = label_of(str(name))
+    if label is None:
+        raise KeyError(name)
+    return label
 
 
 def _read_dataset(path: Path) -> tuple[str, dict[int, int]]:
@@ -117,17 +106,16 @@ def _read_dataset(path: Path) -> tuple[str, dict[int, int]]:
     try:
         if path.stat().st_size > 16 << 20:
             raise UserError(f"{path}: is larger than 16 MB; is it a dataset.json?")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = _version_2(json.loads(path.read_text(encoding="utf-8")))
         ending, labels = values["file_ending"], values["labels"]
         channels = values.get("channel_names") or values.get("modality") or {"0": "CT"}
-        numbers = {int(number): ARTERY_NAMES[str(name).lower()] for name, number in labels.items()}
+        numbers = {int(number): _artery(name) for name, number in labels.items()}
         count = len(channels)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except KeyError as error:
         raise UserError(
-            f"{path}: {error} is missing or no artery; labels may be named "
-            f"{', '.join(ARTERY_NAMES)}"
+            f"{path}: {error} is missing or no artery; name labels background, LAD, LM, LCX, RCA"
         ) from None
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path}: is no dataset.json of nnU-Net version 2") from None

@@ -6,9 +6,10 @@ Source: Definition of NRRD file format, teem.sourceforge.net/nrrd/format.html.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cohorts.pixel_files import LONGEST_HEADER, LONGEST_LINE
+from benchmark.cohorts.pixel_files import read_nrrd_lines
 from benchmark.errors import UserError
 
 TYPES = {
@@ -24,6 +25,9 @@ TYPES = {
 """Bytes of a voxel by the name of its type."""
 
 ENCODINGS = ("raw", "gzip", "gz", "text", "txt", "ascii", "hex", "bzip2", "bz2")
+
+LONGEST_FIELD = 10_000
+"""Letters of a field that is made of numbers or words of the format."""
 
 _NUMBER = r"(?:[-+]?(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][-+]?\d{1,3})?|nan|NaN)"
 _VECTOR = rf"\(\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{0,7}}\s*\)"
@@ -43,7 +47,7 @@ _FIELDS = {
     "kinds": r"[A-Za-z0-9?-]{1,40}(?:\s+[A-Za-z0-9?-]{1,40}){0,7}",
     "centers": r"[A-Za-z?-]{1,40}(?:\s+[A-Za-z?-]{1,40}){0,7}",
     "centerings": r"[A-Za-z?-]{1,40}(?:\s+[A-Za-z?-]{1,40}){0,7}",
-    "labels": r'"[^"\\]{0,80}"(?:\s+"[^"\\]{0,80}"){0,7}',
+    "labels": r'"[^"\\]{0,400}"(?:\s+"[^"\\]{0,400}"){0,7}',
     "units": r'"[^"\\]{0,80}"(?:\s+"[^"\\]{0,80}"){0,7}',
     "space units": r'"[^"\\]{0,80}"(?:\s+"[^"\\]{0,80}"){0,7}',
     "line skip": r"\d{1,9}",
@@ -52,9 +56,9 @@ _FIELDS = {
     "old max": _NUMBER,
     "min": _NUMBER,
     "max": _NUMBER,
-    "content": r".{0,200}",
+    "content": r".*",
     "number": r"\d{1,19}",
-    "sample units": r".{0,200}",
+    "sample units": r".*",
     "data file": r".{1,1000}",
 }
 """Values of fields; ``type`` and ``encoding`` have lists of their own."""
@@ -62,37 +66,55 @@ _FIELDS = {
 _WORDS = {name.replace(" ", ""): name for name in (*_FIELDS, "type", "encoding")}
 
 
-def read_nrrd_header(path: Path) -> tuple[tuple[int, ...], int, bool]:
-    """Read the fields of an NRRD header.
+@dataclass(frozen=True)
+class NrrdHeader:
+    """What a header says.
 
-    Returns
-    -------
+    Attributes
+    ----------
     size : tuple of int
-        Voxels along each axis.
+        Voxels along each axis, the fastest first.
     bytes_each : int
         Of a voxel.
     packed : bool
         Whether pixels are compressed.
+    fields : dict of str
+        Values by the name of the field, in small letters with single spaces.
+    keys : dict of str
+        The writer's own keys and values (``Segment0_Name:=RCA``).
+    pixels_begin : int
+        Bytes of the header with the empty line after it.
+    """
+
+    size: tuple[int, ...]
+    bytes_each: int
+    packed: bool
+    fields: dict[str, str] = field(repr=False)
+    keys: dict[str, str] = field(repr=False)
+    pixels_begin: int = 0
+
+
+def read_nrrd_header(path: Path) -> NrrdHeader:
+    """Read the fields of an NRRD header, and its keys and values.
 
     Raises
     ------
     UserError
         If the file is no NRRD file, or a line of its header is none that the format knows.
     """
-    with path.open("rb") as file:
-        header = file.read(LONGEST_HEADER).decode("latin-1")
-    header = re.split(r"\r?\n\r?\n", header, maxsplit=1)[0]
-    first, *lines = re.split(r"\r?\n", header)
+    (first, *lines), begin = read_nrrd_lines(path)
     if not re.fullmatch(r"NRRD000[1-5]", first):
         raise UserError(f"{path}: cannot be read (no NRRD header); export it again")
     fields: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for number, line in enumerate(lines, start=2):
-        if line.startswith("#") or not line.strip():
-            line_fault = len(line) > LONGEST_LINE or not line.isprintable()
-        else:
-            line_fault = _take(line, fields)
-        if line_fault:
-            raise UserError(f"{path}: line {number} of the header is damaged; export it again")
+        try:
+            _take(line, fields, keys)
+        except ValueError as error:
+            why = f" ({error})" if str(error) else ""
+            raise UserError(
+                f"{path}: line {number} of the header is damaged{why}; export it again"
+            ) from None
         if "data file" in fields and fields["data file"].split()[0] == "LIST":
             break  # names of files follow
     try:
@@ -104,23 +126,42 @@ def read_nrrd_header(path: Path) -> tuple[tuple[int, ...], int, bool]:
     if not whole:
         raise UserError(f"{path}: the header says sizes of {len(size)} axes and dimension "
                         f"{fields['dimension']}; export it again")  # fmt: skip
-    return size, each, packed
+    return NrrdHeader(size, each, packed, fields, keys, begin)
 
 
-def _take(line: str, fields: dict[str, str]) -> bool:
-    """Note the field of a line; say whether it is damaged."""
-    if len(line) > LONGEST_LINE or not line.isprintable():
-        return True
-    if re.match(r"[^:]{1,200}:=", line):  # a key and value of the writer's own
-        return False
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x80-\x9f]")
+
+_KEY = re.compile(r"([^:]{1,200}):=(.*)")
+
+
+def _take(line: str, fields: dict[str, str], keys: dict[str, str]) -> None:
+    """Note what a line says.
+
+    Raises
+    ------
+    ValueError
+        If the line is damaged; perhaps with what is wrong with it.
+    """
+    if _CONTROL.search(line):
+        raise ValueError
+    if line.startswith("#") or not line.strip():
+        return
+    pair = _KEY.fullmatch(line)
+    if pair:
+        if keys.setdefault(pair[1], pair[2]) != pair[2]:
+            raise ValueError(f"{pair[1][:40]} is said twice")
+        return
     key, colon, value = line.partition(":")
     name = _WORDS.get(key.lower().replace(" ", ""))
     value = value.strip()
-    if not colon or name is None or name in fields:
-        return True
+    if not colon or name is None:
+        raise ValueError
+    if name in fields:
+        raise ValueError(f"{name} is said twice")
+    if len(value) > LONGEST_FIELD and name not in ("content", "sample units"):
+        raise ValueError
     fields[name] = value.lower() if name in ("type", "encoding") else value
-    if name == "type":
-        return fields[name] not in TYPES
-    if name == "encoding":
-        return fields[name] not in ENCODINGS
-    return re.fullmatch(_FIELDS[name], value) is None
+    known = {"type": TYPES, "encoding": ENCODINGS}.get(name)
+    good = fields[name] in known if known else re.fullmatch(_FIELDS[name], value)
+    if not good:
+        raise ValueError

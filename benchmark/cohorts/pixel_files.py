@@ -12,10 +12,13 @@ from pathlib import Path
 from benchmark.errors import UserError
 
 LONGEST_HEADER = 1 << 16
-"""Bytes of a MetaImage or NRRD header; one that does not end within them is refused."""
+"""Bytes of a MetaImage header; one that does not end within them is refused."""
+
+LONGEST_NRRD_HEADER = 4 << 20
+"""Bytes of an NRRD header: 3D Slicer writes some kilobytes for each segment."""
 
 LONGEST_LINE = 1000
-"""Bytes of a line of a header."""
+"""Bytes of a line of a MetaImage header; ITK cannot read longer ones. NRRD has no such bound."""
 
 
 def parts_of(path: Path) -> tuple[Path, ...]:
@@ -57,6 +60,32 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def read_nrrd_lines(path: Path) -> tuple[list[str], int]:
+    """Return the lines of an NRRD header, and the bytes of it with the empty line after it.
+
+    Text is UTF-8, or else Latin-1, as older programs write it.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or the header does not end within `LONGEST_NRRD_HEADER`.
+    """
+    header, end = b"", None
+    try:
+        with path.open("rb") as file:
+            while end is None and (block := file.read(1 << 16)):
+                # the empty line may lie across two blocks
+                seen = max(len(header) - 3, 0)
+                header += block
+                end = re.compile(rb"\r?\n\r?\n").search(header, seen)
+                if end is None and len(header) >= LONGEST_NRRD_HEADER:
+                    raise UserError(f"{path}: its header does not end; export it again")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    text = _text(header[: end.start()] if end else header)
+    return re.split(r"\r?\n", text), end.end() if end else len(header)
+
+
 def data_file(path: Path) -> tuple[str, str]:
     """Return what a MetaImage or NRRD header names as its pixel file, and what follows that line.
 
@@ -69,31 +98,49 @@ def data_file(path: Path) -> tuple[str, str]:
     UserError
         If the header cannot be read, does not end, or names pixels in more than one way.
     """
+    if path.suffix.lower() == ".nrrd":
+        return _nrrd_data_file(path)
     try:
         with path.open("rb") as file:
-            header = file.read(LONGEST_HEADER).decode("latin-1")
+            header = _text(file.read(LONGEST_HEADER))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    if path.suffix.lower() == ".nrrd":
-        end = re.search(r"\r?\n\r?\n", header)  # pixels follow an empty line
-        if end is None and len(header) == LONGEST_HEADER:
-            raise UserError(f"{path}: its header does not end; export it again")
-        header = header[: end.start()] if end else header
-        found = re.search(r"(?i)data\s*file", header)
-        field = re.compile(r"(?im)^data ?file:[ \t]*(\S[^\r\n]*?)[ \t]*\r?$")
-    else:
-        found = re.search(r"(?i)ElementDataFile", header)
-        field = re.compile(r"(?im)^ElementDataFile[ \t]*=[ \t]*(\S[^\r\n]*?)[ \t]*\r?$")
-        if found is None:
-            raise UserError(
-                f"{path}: the header names no pixels (ElementDataFile); export it again"
-            )
+    found = re.search(r"(?i)ElementDataFile", header)
+    field = re.compile(r"(?im)^ElementDataFile[ \t]*=[ \t]*(\S[^\r\n]*?)[ \t]*\r?$")
     if found is None:
-        return "", ""
+        raise UserError(f"{path}: the header names no pixels (ElementDataFile); export it again")
     named = field.search(header)
     if named is None or named.start() != found.start() or "\0" in header[: named.end()]:
-        raise UserError(f"{path}: the header is damaged where it names the pixels; export it again")
+        raise _no_name(path)
     return named[1], header[named.end() :]
+
+
+def _nrrd_data_file(path: Path) -> tuple[str, str]:
+    lines, _ = read_nrrd_lines(path)
+    for number, line in enumerate(lines):
+        if "\0" in line:
+            raise _no_name(path)
+        # a comment, or a key and value of the writer's own, may well speak of a data file
+        if line.startswith("#") or re.match(r"[^:]{1,200}:=", line):
+            continue
+        if re.match(r"(?i)\s*data\s*file\s*:", line):
+            named = re.fullmatch(r"(?i)data ?file:[ \t]*(\S.*?)[ \t]*", line)
+            if named is None:
+                raise _no_name(path)
+            return named[1], "\n".join(lines[number + 1 :])
+    return "", ""
+
+
+def _no_name(path: Path) -> UserError:
+    return UserError(f"{path}: the header is damaged where it names the pixels; export it again")
+
+
+def _text(header: bytes) -> str:
+    """Decode a header, whose pixels may follow within the bytes that were read."""
+    try:
+        return header.decode("utf-8")
+    except UnicodeDecodeError:
+        return header.decode("latin-1")
 
 
 def _inside(header: Path, name: str) -> Path:

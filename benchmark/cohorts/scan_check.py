@@ -1,6 +1,6 @@
 """The verdict on one scan: ready, ready with a warning, or refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,12 @@ from benchmark.calcium import (
     score_scan,
 )
 from benchmark.cohorts.base import Scan
+from benchmark.cohorts.hounsfield import PADDING
 from benchmark.cohorts.volumes import read_scan
 from benchmark.errors import UserError
+
+LEAST_TISSUE = 0.005
+"""Share of a scan that is no lung or air; the heart alone is some per cent of any field of view."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,11 @@ class ScanCheck:
 
 
 def inspect_scan(
-    id: str, image_path: Path, labels_path: Path | None, conventions: Conventions = DEFAULT
+    id: str,
+    image_path: Path,
+    labels_path: Path | None,
+    conventions: Conventions = DEFAULT,
+    segments: Mapping[str, int] | None = None,
 ) -> tuple[ScanCheck, Scan | None]:
     """Read a scan with its labels, judge it, and cut its labels to calcium.
 
@@ -73,6 +81,8 @@ def inspect_scan(
         CT in HU and labels 0 to 3; labels may be None.
     conventions : Conventions
         Give the threshold and the scores.
+    segments : mapping of str to int, optional
+        Label of each name of a segment that is not known by itself.
 
     Returns
     -------
@@ -82,7 +92,7 @@ def inspect_scan(
         The scan, with labels on calcium alone; None if it was refused.
     """
     try:
-        scan = read_scan(image_path, labels_path, id=id, largest_label=3)
+        scan = read_scan(image_path, labels_path, id=id, largest_label=3, segments=segments)
     except UserError as error:
         return ScanCheck(id, "refused", str(error)), None
     return judge(scan, conventions)
@@ -118,11 +128,14 @@ def judge(
     Labels are cut, never grown: polygons and loose masks become the components above the threshold
     that lie within them. Volume before and after tells how much that changed.
     """
-    warnings = list(warnings)
-    if scan.voxels.min() > -200:
+    warnings = [*scan.warnings, *warnings]
+    # what fills the corners is no air that was seen
+    if not np.any((scan.voxels > PADDING) & (scan.voxels < -200)):
         warnings.append("neither lung nor air in view; is it cropped?")
     if looks_enhanced(scan.voxels):
         warnings.append("looks contrast-enhanced; scoring needs non-contrast scans")
+    if np.count_nonzero(scan.voxels > -200) < LEAST_TISSUE * scan.voxels.size:
+        warnings.append("hardly any soft tissue in view; are values HU?")
     if not 0.5 <= scan.spacing[0] <= 5 or max(scan.spacing[1:]) > 1.5:
         warnings.append("unusual spacing for a calcium scan")
     facts, change = {}, ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchmark.calcium import DEFAULT, Conventions
@@ -36,7 +36,7 @@ class TableCohort(DiskCohort):
 
     Parameters
     ----------
-    path, cache, conventions
+    path, cache, conventions, keep, segments
         As for `DiskCohort`.
     root : path, optional
         Folder that the paths are relative to; by default the table's own.
@@ -56,9 +56,10 @@ class TableCohort(DiskCohort):
         conventions: Conventions = DEFAULT,
         root: str | Path | None = None,
         keep: bool = True,
+        segments: Mapping[str, int] | None = None,
     ) -> None:
         self._root = Path(root) if root is not None else Path(path).parent
-        super().__init__(path, cache, conventions, keep)
+        super().__init__(path, cache, conventions, keep, segments)
         self.name = self.path.stem
 
     def _find(self) -> Iterable[Entry]:

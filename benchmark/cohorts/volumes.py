@@ -1,10 +1,6 @@
 """Image files in and out: any orientation on disk, one orientation in memory."""
 
-import contextlib
-import os
-import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +9,27 @@ import SimpleITK as sitk
 from benchmark.calcium import UNDETERMINED
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.geometry import Geometry, cause, check_place, to_memory, write_labels
-from benchmark.cohorts.headers import check_header, check_length, check_size
+from benchmark.cohorts.headers import (
+    check_header,
+    check_length,
+    check_size,
+    notes_of,
+    scaling_of,
+)
+from benchmark.cohorts.hounsfield import PADDING, check_hu, read_hu
+from benchmark.cohorts.hushed import hushed
 from benchmark.cohorts.pixel_files import is_file
+from benchmark.cohorts.stated_scaling import scaled
 from benchmark.errors import UserError
 
-SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
-"""File types that can be read; `.mhd` lies beside the `.raw` or `.zraw` file it names."""
+__all__ = [
+    "PADDING", "SUFFIXES", "check_hu", "check_same_grid", "grid_of", "hushed", "id_of", "labels_of",
+    "read_scan", "read_volume", "save_labels", "voxels_of",
+]  # fmt: skip
 
-PADDING = -1024
-"""HU of air; scanners fill the corners outside the field of view with values below it."""
+SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".mhd")
+"""File types that can be read, the longest first; `.mhd` lies beside the `.raw` or `.zraw` file it
+names, `.seg.nrrd` is what 3D Slicer calls an NRRD file of segments."""
 
 # Grids that differ by less are one grid: NIfTI keeps its geometry in 32-bit floats.
 SPACING_TOLERANCE = 1e-3  # of the spacing
@@ -37,7 +45,13 @@ def id_of(path: Path) -> str | None:
     return None
 
 
-def read_volume(path: Path, like: sitk.Image | None = None) -> tuple[sitk.Image, Geometry]:
+LABEL_TOLERANCE = 1e-3
+"""Labels stored as floats may differ by it from whole numbers: scaling rounds."""
+
+
+def read_volume(
+    path: Path, like: sitk.Image | None = None, layered: bool = False
+) -> tuple[sitk.Image, Geometry]:
     """Read a 3D image file; return it with axes as in memory, and the grid of the file.
 
     Axes are swapped and mirrored, never resampled: an oblique scan stays oblique.
@@ -48,6 +62,14 @@ def read_volume(path: Path, like: sitk.Image | None = None) -> tuple[sitk.Image,
     like : SimpleITK.Image, optional
         For a label map: its scan with axes as in memory. One of another size is refused before
         its pixels take memory.
+    layered : bool
+        Whether it is a label map that may hold several volumes, as values of one voxel.
+
+    Returns
+    -------
+    SimpleITK.Image
+        With the scaling that the header states applied.
+    Geometry
 
     Raises
     ------
@@ -55,14 +77,15 @@ def read_volume(path: Path, like: sitk.Image | None = None) -> tuple[sitk.Image,
         If the file is missing, damaged, cut short, not 3D or holds several values per voxel; or
         if spacing, origin or directions are no place in a patient.
     """
-    size = _information(path).GetSize()
+    size = _information(path, layered).GetSize()
     if like is not None and sorted(size) != sorted(like.GetSize()):
         raise _other_grid(path, "size", size, like.GetSize())
-    check_length(path, image=like is None)
+    check_length(path, image=like is None and not layered)
+    scaling = scaling_of(path)
     try:
         with hushed():
             image = sitk.ReadImage(str(path), imageIO=_reader_of(path))
-            return to_memory(image), Geometry.of(image)
+            return to_memory(scaled(image, scaling)), Geometry.of(image)
     except RuntimeError as error:
         raise UserError(f"{path}: cannot be read ({cause(error)}); export it again") from error
 
@@ -97,28 +120,9 @@ def voxels_of(image: sitk.Image, path: Path) -> np.ndarray:
     Raises
     ------
     UserError
-        If values are not finite, or cannot be HU: no negative value, or a span under 200.
+        If values cannot be HU; see `benchmark.cohorts.hounsfield.read_hu`.
     """
     return check_hu(sitk.GetArrayViewFromImage(image), path)
-
-
-def check_hu(values: np.ndarray, where: str | Path) -> np.ndarray:
-    """Return HU as int16, rounded, and clipped to `PADDING` below; see `voxels_of`."""
-    whole = np.issubdtype(values.dtype, np.integer)
-    if not whole and not np.isfinite(values).all():
-        raise UserError(f"{where}: holds NaN or infinite voxels; fill them with {PADDING}")
-    low, high = float(values.min()), float(values.max())
-    # Air, lung and fat are negative in HU; stored values before rescaling, or scaled ones, are not.
-    if low >= 0 or high - low < 200:
-        raise UserError(
-            f"{where}: values {low:g} to {high:g} are not HU; "
-            "apply rescale slope and intercept, and do not normalise"
-        )
-    highest = np.iinfo(np.int16).max
-    if whole and low >= PADDING and high <= highest:
-        return values.astype(np.int16)
-    values = values if whole else np.rint(values)
-    return np.clip(values, PADDING, highest).astype(np.int16, copy=False)
 
 
 def labels_of(image: sitk.Image, path: Path, largest: int) -> np.ndarray:
@@ -127,22 +131,36 @@ def labels_of(image: sitk.Image, path: Path, largest: int) -> np.ndarray:
     Raises
     ------
     UserError
-        If a value is not a whole number from 0 to `largest`.
+        If a value is not a whole number from 0 to `largest`, but for rounding.
     """
     values = sitk.GetArrayViewFromImage(image)
     if values.dtype.kind in "iu":
         # a range is enough where all numbers are whole, and takes a tenth of the time
         if values.min() >= 0 and values.max() <= largest:
             return values.astype(np.uint8)
+    else:
+        if not np.isfinite(values).all():
+            raise UserError(f"{path}: holds NaN or infinite labels; fill them with 0")
+        whole = np.rint(values)
+        broken = np.abs(values - whole) > LABEL_TOLERANCE
+        if broken.any():
+            raise UserError(
+                f"{path}: unknown labels {_several(values[broken])}, which are no whole numbers; "
+                "resample labels by nearest neighbour alone, and save whole numbers"
+            )
+        values = whole
     known = np.isin(values, np.arange(largest + 1))
     if not known.all():
-        unknown = ", ".join(f"{value:g}" for value in np.unique(values[~known])[:5])
         fourth = f", {UNDETERMINED} undetermined" if largest == UNDETERMINED else ""
         raise UserError(
-            f"{path}: unknown labels {unknown}; "
+            f"{path}: unknown labels {_several(values[~known])}; "
             f"use 0 background, 1 LAD with left main, 2 LCX, 3 RCA{fourth}"
         )
     return values.astype(np.uint8)
+
+
+def _several(values: np.ndarray) -> str:
+    return ", ".join(f"{value:.9g}" for value in np.unique(values)[:5])
 
 
 def read_scan(
@@ -152,6 +170,8 @@ def read_scan(
     id: str | None = None,
     centre: str = "unknown",
     largest_label: int = UNDETERMINED,
+    segments: Mapping[str, int] | None = None,
+    numbers: Mapping[int, int] | None = None,
 ) -> Scan:
     """Read one scan and, where given, labels on its grid.
 
@@ -167,6 +187,10 @@ def read_scan(
         Where the scan comes from.
     largest_label : int
         4 allows the label of undetermined arteries, which submissions may use; 3 does not.
+    segments : mapping of str to int, optional
+        What the user says of the names of segments; see `benchmark.cohorts.segment_names`.
+    numbers : mapping of int to int, optional
+        What a data set says of the numbers in its label files.
 
     Returns
     -------
@@ -180,18 +204,20 @@ def read_scan(
         One line that names the file: missing, damaged, not 3D, not HU, unknown labels, or labels
         on another grid.
     """
+    from benchmark.cohorts.label_maps import read_label_map  # it reads its files with this module
+
     image_path = Path(image_path)
     image, geometry = read_volume(image_path)
-    voxels = voxels_of(image, image_path)
+    voxels, told = read_hu(sitk.GetArrayViewFromImage(image), image_path)
+    warnings = [*notes_of(image_path), *told]
     labels = None
     if labels_path is not None:
         labels_path = Path(labels_path)
-        labels_image, _ = read_volume(labels_path, image)
-        check_same_grid(image, labels_image, labels_path)
-        labels = labels_of(labels_image, labels_path, largest_label)
+        labels, told = read_label_map(labels_path, image, largest_label, segments, numbers)
+        warnings += [f"labels: {warning}" for warning in (*notes_of(labels_path), *told)]
     x, y, z = image.GetSpacing()
     name = id or id_of(image_path) or image_path.name
-    return Scan(name, centre, voxels, (z, y, x), labels, geometry)
+    return Scan(name, centre, voxels, (z, y, x), labels, geometry, tuple(warnings))
 
 
 def grid_of(path: Path) -> Geometry:
@@ -232,8 +258,10 @@ def save_labels(
     write_labels(path, labels, geometry, dtype=dtype, compress=compress)
 
 
-def _information(path: Path) -> sitk.ImageFileReader:
+def _information(path: Path, layered: bool = False) -> sitk.ImageFileReader:
     """Read size and geometry of a 3D image file without its pixels."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name an image file ({', '.join(SUFFIXES)})")
     if not is_file(path):
         raise UserError(f"{path}: no such file")
     if id_of(path) is None:
@@ -253,7 +281,7 @@ def _information(path: Path) -> sitk.ImageFileReader:
         raise UserError(
             f"{path}: is {len(size)}D of size {_numbers(size)}; export one 3D volume per scan"
         )
-    if reader.GetNumberOfComponents() != 1:
+    if reader.GetNumberOfComponents() != 1 and not layered:
         raise UserError(
             f"{path}: holds {reader.GetNumberOfComponents()} values per voxel; export one"
         )
@@ -263,28 +291,9 @@ def _information(path: Path) -> sitk.ImageFileReader:
 
 def _reader_of(path: Path) -> str:
     """ITK's reader of that suffix: it shall not try all it knows on a file that is none of them."""
-    suffix = next(s for s in SUFFIXES if path.name.lower().endswith(s))
-    return {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}.get(
-        suffix, "NiftiImageIO"
-    )
-
-
-@contextlib.contextmanager
-def hushed() -> Iterator[None]:
-    """Keep ITK's libraries from writing to the terminal: what is wrong, an exception says."""
-    with _HUSHED:
-        sys.stderr.flush()
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
-
-
-_HUSHED = threading.RLock()
+    if path.name.lower().endswith(".nrrd"):
+        return "NrrdImageIO"
+    return "MetaImageIO" if path.suffix.lower() in (".mha", ".mhd") else "NiftiImageIO"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -59,11 +59,25 @@ from benchmark.errors import UserError
     show_default=True,
     help="mg of calcium hydroxyapatite per mm3 and HU.",
 )
-def score(image: Path, labels: Path, form: str, in_plane_connectivity: str, **options) -> None:
+@click.option(
+    "--segment",
+    "segments",
+    multiple=True,
+    metavar="NAME=ARTERY",
+    help="What a segment's name in LABELS means: LAD, LCX, RCA or background; may be repeated.",
+)
+def score(
+    image: Path,
+    labels: Path,
+    form: str,
+    in_plane_connectivity: str,
+    segments: tuple[str, ...],
+    **options,
+) -> None:
     """Print Agatston, volume and mass of a scan with labels.
 
     IMAGE is a CT in HU, LABELS on the same grid: 1 LAD with the left main, 2 LCX, 3 RCA. NIfTI,
-    NRRD or MetaImage.
+    NRRD or MetaImage; segments of 3D Slicer (.seg.nrrd) by their names.
     """
     from benchmark.calcium import Conventions
 
@@ -72,14 +86,20 @@ def score(image: Path, labels: Path, form: str, in_plane_connectivity: str, **op
     except ValueError as error:
         raise UserError(str(error)) from None
     for path in (image, labels):
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder; name the file of one scan")
         if not path.is_file():
             raise UserError(f"no such file: {path}")
 
     from benchmark.calcium import RISK_NAMES, risk_category, score_scan
+    from benchmark.cohorts.segment_names import table_of
     from benchmark.cohorts.volumes import read_scan
     from benchmark.report.scores import write_scores
 
-    scan = read_scan(image, labels)
+    named = dict(pair.rpartition("=")[::2] for pair in segments)
+    scan = read_scan(image, labels, segments=table_of(named, "--segment"))
+    for line in scan.warnings:
+        click.echo(f"warning: {scan.id}: {line}", err=True)
     try:
         scores = score_scan(scan.voxels, scan.labels, scan.spacing, conventions)
     except ValueError as error:

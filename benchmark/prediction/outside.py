@@ -20,7 +20,8 @@ from benchmark import inference
 from benchmark.calcium import label_candidates
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.geometry import Geometry, to_memory
-from benchmark.cohorts.volumes import check_same_grid, id_of, labels_of, read_volume
+from benchmark.cohorts.label_maps import read_label_map
+from benchmark.cohorts.volumes import id_of
 from benchmark.errors import UserError
 from benchmark.training.grid import Candidates, TrainingGrid, list_candidates
 from benchmark.training.prepare import scores_of_voxels
@@ -147,11 +148,12 @@ def read_labels(path: Path, scan: Scan) -> np.ndarray:
     UserError
         If the file cannot be read, lies on another grid, or holds other values than 0 to 3.
     """
-    image, _ = read_volume(path)
     grid = scan.geometry or Geometry.upright(scan.voxels.shape, scan.spacing)
     own = to_memory(grid.put_on(sitk.Image(grid.size, sitk.sitkUInt8)))
-    check_same_grid(own, image, path)
-    return labels_of(image, path, 3)
+    labels, doubts = read_label_map(path, own, 3)
+    if doubts:
+        raise UserError(f"{path}: {doubts[0]}; give each segment its number")
+    return labels
 
 
 @dataclass

@@ -141,7 +141,7 @@ def test_lists_may_name_the_folders_of_coca(tmp_path):
         ("path: data\nfold: 6/5x\n", "write which of how many"),
         ("path: data\nseed: x\n", "seed 'x' is no whole number"),
         ("path: data\nrefused: ignore\n", "refused is stop or leave-out"),
-        ("path: data\noptions: {missing_xml: refuse}\n", "options of folder are none"),
+        ("path: data\noptions: {missing_xml: refuse}\n", "options of folder are segments"),
         ("path: data\nname: ../../x\n", "cannot be part of a folder's name"),
         ("path: nowhere\n", "nowhere"),
     ],

@@ -62,6 +62,18 @@ MHD_EDITS = {
     "pixels by a pattern of text": ("ElementDataFile", "%s%s%n%d.raw 1 6 1"),
     "pixels by a pattern too wide": ("ElementDataFile", "%0999999999d.raw 1 6 1"),
     "pixels by a pattern above": ("ElementDataFile", "../%d.raw 1 6 1"),
+    "origin said otherwise": ("Origin", "7 8 9"),
+    "position of words": ("Position", "here or there"),
+    "orientation said otherwise": ("Orientation", "0 1 0 1 0 0 0 0 1"),
+    "rotation of five thousand numbers": ("Rotation", "1 " * 400),
+    "size of an element said otherwise": ("ElementSize", "1 1 1"),
+    "byte order said otherwise": ("ElementByteOrderMSB", "True"),
+    "lengths in metres": ("DistanceUnits", "m"),
+    "slope zero": ("ElementToIntensityFunctionSlope", "0"),
+    "slope NaN": ("ElementToIntensityFunctionSlope", "nan"),
+    "slope of words": ("ElementToIntensityFunctionSlope", "steep"),
+    "offset infinite": ("ElementToIntensityFunctionOffset", "inf"),
+    "slope makes no HU": ("ElementToIntensityFunctionSlope", "1e-9"),
 }
 
 
@@ -163,7 +175,8 @@ NIFTI_EDITS = {
     "spacing NaN": (80, "f", float("nan")), "spacing infinite": (84, "f", float("inf")),
     "spacing absurd": (88, "f", 1e20), "magic": (344, "i", 0),
     "length of the header": (0, "i", 999),
-    "slope makes no HU": (112, "f", 1e-9), "origin NaN": (268, "f", float("nan")),
+    "slope makes no HU": (112, "f", 1e-9), "intercept alone": (116, "f", -1024.0),
+    "spacing negative": (80, "f", -0.5), "units of metres": (123, "B", 1), "origin NaN": (268, "f", float("nan")),
     "quaternion NaN": (256, "f", float("nan")), "quaternion beyond one": (256, "f", 50.0),
 }  # fmt: skip
 
@@ -193,11 +206,21 @@ def nifti(root: Path) -> Iterator[Case]:
         ("rows NaN", np.full((4, 4), np.nan)),
         ("rows alike", np.ones((4, 4))),
         ("rows sheared", affine + 0.4),
+        ("rows of another spacing", affine * 2),
     ):
         data = bytearray(plain)
         struct.pack_into("<2h", data, 252, 0, 2)  # codes of quaternion and rows
         struct.pack_into("<12f", data, 280, *matrix[:3].ravel())
         yield nifti_case(root, f"nii/{name}", bytes(data))
+    for name, matrix in (
+        ("rows mirrored", affine * [[-1], [1], [1], [1]]),
+        ("rows elsewhere", affine + [[0, 0, 0, 50.0], [0] * 4, [0] * 4, [0] * 4]),
+    ):
+        data = bytearray(plain)
+        struct.pack_into("<2h", data, 252, 1, 2)
+        struct.pack_into("<12f", data, 280, *matrix[:3].ravel())
+        yield nifti_case(root, f"nii/{name} against the quaternion", bytes(data))
+    yield nifti_case(root, "nii/a slice too many", plain + bytes(24 * 24 * 2))
     packed = gzip.compress(plain)
     for name, data in {
         "checksum wrong": packed[:-8] + b"\1\2\3\4" + packed[-4:],
@@ -252,6 +275,21 @@ NRRD_EDITS = {
     "pixels by a pattern": ("encoding: raw", "encoding: raw\ndata file: %s%n%d.raw 1 6 1"),
     "pixels missing": ("encoding: raw", "encoding: raw\ndatafile: elsewhere.raw"),
     "magic of another": ("NRRD000", "NRRX000"),
+    "old min alone": ("encoding: raw", "encoding: raw\nold min: -1024"),
+    "old min NaN": ("encoding: raw", "encoding: raw\nold min: nan\nold max: 5"),
+    "old min and max alike": ("encoding: raw", "encoding: raw\noldmin: 5\noldmax: 5"),
+    "old min absurd": ("encoding: raw", "encoding: raw\noldmin: -9e99\noldmax: 9e99"),
+    "space of another dimension": ("encoding: raw", "encoding: raw\nspace dimension: 4"),
+    "spacings said otherwise": ("encoding: raw", "encoding: raw\nspacings: 1 1 3"),
+    "kinds of two axes": ("kinds: domain domain domain", "kinds: domain domain"),
+    "lengths in metres": ("encoding: raw", 'encoding: raw\nspace units: "m" "m" "m"'),
+    "ends said otherwise": (
+        "encoding: raw",
+        "encoding: raw\naxis mins: 0 0 0\naxis maxs: 99 99 99",
+    ),
+    "sizes said twice": ("encoding: raw", "encoding: raw\nsizes: 24 24 6"),
+    "pixels here and elsewhere": ("encoding: raw", "encoding: raw\ndata file: a.raw"),
+    "sizes smaller": ("sizes: 24 24 6", "sizes: 24 24 5"),
 }
 
 
@@ -273,8 +311,54 @@ def nrrd(root: Path) -> Iterator[Case]:
     path.write_bytes(header + gzip.compress(bytes(512 * 512 * 1200), 6))
     yield image_case(root, path)
     path = place_of(root, "nrrd/a header without end") / "a.nrrd"
-    path.write_bytes(plain.replace(b"\n", b"\n" + b"# x\n" * 30000, 1))
+    path.write_bytes(plain.replace(b"\n", b"\n" + b"# " + b"x" * (5 << 20) + b"\n", 1))
     yield image_case(root, path)
+    yield from segments(root)
+
+
+SEGMENT_EDITS = {
+    # lines of the header that name segments; labels of the file are 0 and 1
+    "no artery": "Segment0_ID:=a\nSegment0_Name:=aorta\nSegment0_LabelValue:=1",
+    "a number of words": "Segment0_Name:=LAD\nSegment0_LabelValue:=one",
+    "a number beyond all": "Segment0_Name:=LAD\nSegment0_LabelValue:=99999999999999999999",
+    "a number of another": "Segment0_Name:=LAD\nSegment0_LabelValue:=2",
+    "a layer that is not there": "Segment0_Name:=LAD\nSegment0_LabelValue:=1\nSegment0_Layer:=7",
+    "two of one number": "Segment0_Name:=LAD\nSegment0_LabelValue:=1\nSegment1_Name:=RCA\n"
+    "Segment1_LabelValue:=1",
+    "one said twice": "Segment0_Name:=LAD\nSegment0_LabelValue:=1\nSegment0_Name:=RCA",
+    "of many": "\n".join(f"Segment{n}_Name:=LAD" for n in range(2000)),
+    "of a name without end": "Segment0_LabelValue:=1\nSegment0_Name:=" + "x" * (1 << 20),
+    "of control characters": "Segment0_Name:=L\x1b[31mAD\nSegment0_LabelValue:=1",
+    "in metres": 'Segment0_Name:=LAD\nSegment0_LabelValue:=1\nspace units: "m" "m" "m"',
+}
+
+
+def segments(root: Path) -> Iterator[Case]:
+    """Label maps whose header names what is no segment of an artery."""
+    _, labels = arrays()
+    plain = save(root / "valid-segments.seg.nrrd", labels).read_bytes()
+    for name, lines in SEGMENT_EDITS.items():
+        path = place_of(root, f"segments/{name}") / "labels.seg.nrrd"
+        path.write_bytes(plain.replace(b"\n\n", b"\n" + lines.encode() + b"\n\n", 1))
+        yield Case(path.parent.relative_to(root).as_posix(), ("score", SCORE[0], rel(root, path)))
+    lines = b"Segment0_Name:=LAD\nSegment0_LabelValue:=1"
+    for name, old, new in (
+        ("larger than the image", b"sizes: 24 24 6", b"sizes: 512 512 600"),
+        ("of layers without end", b"dimension: 3", b"dimension: 4"),
+        ("of a pixel file above", b"encoding: raw", b"encoding: raw\ndata file: ../a.raw"),
+    ):
+        path = place_of(root, f"segments/{name}") / "labels.seg.nrrd"
+        data = plain.replace(b"\n\n", b"\n" + lines + b"\n\n", 1)
+        path.write_bytes(data.replace(old, new, 1))
+        yield Case(path.parent.relative_to(root).as_posix(), ("score", SCORE[0], rel(root, path)))
+    path = place_of(root, "segments/in a layered bomb") / "labels.seg.nrrd"
+    header = plain[: plain.index(b"\n\n")].replace(b"dimension: 3", b"dimension: 4")
+    header = header.replace(b"sizes: 24 24 6", b"sizes: 60000 24 24 6")
+    header = header.replace(b"space directions: ", b"space directions: none ")
+    header = header.replace(b"kinds: domain", b"kinds: list domain")
+    header = header.replace(b"encoding: raw", b"encoding: gzip")
+    path.write_bytes(header + b"\n" + lines + b"\n\n" + gzip.compress(bytes(1 << 24)))
+    yield Case(path.parent.relative_to(root).as_posix(), ("score", SCORE[0], rel(root, path)))
 
 
 def nifti_case(root: Path, name: str, data: bytes, suffix: str = ".nii") -> Case:

@@ -90,6 +90,11 @@ def make_readers(folder: Path) -> dict[str, Reader]:
     mha = save(folder / "made/c.mha", voxels, compress=True).read_bytes()
     nrrd = save(folder / "made/d.nrrd", voxels).read_bytes()
     zipped_nrrd = save(folder / "made/e.nrrd", voxels, compress=True).read_bytes()
+    segments = b"\nSegment0_ID:=S_1\nSegment0_Name:=LAD\nSegment0_LabelValue:=1\nSegment0_Layer:=0"
+    named = save(folder / "made/s.nrrd", labels).read_bytes()
+    named = named.replace(b"\n\n", segments + b"\n\n", 1)
+    snapped = save(folder / "snap/y.nii", labels)
+    snap = '# ITK-SnAP Label Description File\n1 255 0 0 1 1 1 "LAD"\n'
     image = nibabel.Nifti1Image(voxels.T, np.diag([-0.5, -0.5, 3.0, 1.0]))
     slices = series(folder / "dicom", voxels[:3])
     save(folder / "orca/TEV1P1CTI.mhd", voxels)
@@ -157,6 +162,13 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         "zraw": Reader("b.zraw", packed, packed_pixels),
         "mha": Reader("c.mha", mha, read_scan, text),
         "nrrd": Reader("d.nrrd", nrrd, read_scan, text),
+        "seg.nrrd": Reader(
+            "s.seg.nrrd", named, lambda path: read_scan(folder / "a.mhd", path),
+            (*text, b"Segment0_", b"LabelValue:=2", b"Layer:=9", b"kinds: list", b":="),
+        ),
+        "snap": Reader(
+            "snap/y.txt", snap.encode(), lambda path: read_scan(folder / "a.mhd", snapped), text
+        ),
         "nrrd-gzip": Reader("e.nrrd", zipped_nrrd, read_scan, text),
         "nii": Reader("f.nii", image.to_bytes(), read_scan),
         "nii.gz": Reader("g.nii.gz", _gzip(image.to_bytes()), read_scan),
