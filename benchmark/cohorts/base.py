@@ -70,6 +70,11 @@ class Record:
         patient of this scan's own. A keyed hash, never a name or number of the clinic.
     part : str
         "train" or "test" where the data themselves say so; else "".
+    content : str
+        The same for the same voxels alone (`benchmark.cohorts.same_scans.content_of`); "" where
+        nobody reads voxels to make a record.
+    source : str
+        File the scan was read from, for messages; "" where it may bear a name.
     """
 
     id: str
@@ -78,6 +83,8 @@ class Record:
     risk: int
     patient: str = field(default="", repr=False)
     part: str = ""
+    content: str = field(default="", repr=False)
+    source: str = field(default="", repr=False)
 
 
 class Cohort(ABC):
@@ -90,10 +97,17 @@ class Cohort(ABC):
     notes : tuple of str
         Sentences to be printed under every leaderboard made from this cohort, for instance
         that a phantom is not the clinic.
+    passed_over : tuple of str
+        Sentences that count what lies among the scans and was not read; part of `notes` too.
+    tell : callable or None
+        Called with one line for what is noticed while scans are read: every warning of `benchmark
+        data check`. None keeps silent, for a caller who says it otherwise.
     """
 
     name: str
     notes: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
+    tell: Callable[[str], None] | None = None
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.cohorts.base import Scan
+from benchmark.cohorts.coca_place import coca_around, coca_below, coca_root, ordinary
 from benchmark.cohorts.dicom_header import SliceHeader, dicom_files, read_header
 from benchmark.cohorts.dicom_series import Series, read_series
 from benchmark.cohorts.disk import Entry
 from benchmark.cohorts.geometry import to_memory
 from benchmark.cohorts.nameless import NamelessCohort
 from benchmark.cohorts.privacy import new_id
-from benchmark.cohorts.volumes import check_hu, voxels_of
+from benchmark.cohorts.volumes import check_hu, id_of, voxels_of
 from benchmark.errors import UserError
 
 
@@ -40,10 +42,19 @@ class DicomCohort(NamelessCohort):
         if not scans:
             damaged = f"; {unread} files cannot be read as DICOM" if unread else ""
             raise UserError(f"{self.path}: holds no CT series{damaged}")
-        passed = len(series) - len(scans)
-        notes = [f"{passed} series that are no CT or a localizer were passed over."] * bool(passed)
-        notes += [f"{unread} files that cannot be read were passed over."] * bool(unread)
-        self.notes = tuple(notes)
+        for _ in range(len(series) - len(scans)):
+            self._pass_over("series that are no CT or a localizer")
+        for _ in range(unread):
+            self._pass_over("files that cannot be read")
+        for _, _, names in os.walk(self.path):
+            for name in names:
+                if id_of(Path(name)) is not None and ordinary(Path(name)):
+                    self._pass_over("image files that are no DICOM")
+        coca = coca_around(self.path) or coca_root(self.path) or coca_below(self.path)
+        if coca is not None:
+            self._pass_by(
+                f"COCA's outlines beside these scans are not read; to read them give {coca}."
+            )
         for place, (uid, headers) in enumerate(scans.items(), start=1):
             self._places[new_id(self._key(), "scan", uid)] = (
                 f"series {place} of {len(scans)} in order of names"

@@ -26,7 +26,7 @@ from benchmark.cohorts.scan_check import ScanCheck
 from benchmark.errors import UserError
 from benchmark.npz import load_arrays
 
-FORMAT = 2
+FORMAT = 3
 """To be raised whenever reading, checking or the entries change: older entries are then ignored."""
 
 

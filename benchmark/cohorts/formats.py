@@ -74,7 +74,7 @@ def detect(path: Path) -> str:
         if path.suffix.lower() == ".csv":
             return "csv"
         raise UserError(f"{path}: is neither a folder, nor a .csv table, nor a .yaml cohort file")
-    from benchmark.cohorts.coca import coca_root
+    from benchmark.cohorts.coca_place import coca_below, coca_root
     from benchmark.cohorts.orcascore import orcascore_files
 
     signs = {
@@ -88,6 +88,8 @@ def detect(path: Path) -> str:
         raise UserError(f"{path}: may be {' or '.join(found)}; say which with --cohort {found[0]}")
     if found:
         return found[0]
+    if coca_below(path) is not None:
+        return "coca"
     if _holds_dicom(path):
         return "dicom"
     raise UserError(
@@ -175,7 +177,10 @@ def _open_file(path: Path, format: str | None, cache: Path | None, keep: bool) -
     if refused not in ("stop", "leave-out"):
         raise UserError(f"{path}: refused is stop or leave-out, not {refused!r}")
     try:
-        choice = parse_choice(values.get("split"), values.get("fold"), values.get("seed", 0))
+        split = values.get("split")
+        if isinstance(split, str) and split.strip().lower().endswith(".json"):
+            split = str(path.parent / split.strip())
+        choice = parse_choice(split, values.get("fold"), values.get("seed", 0))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     name = str(values.get("name") or "")
@@ -189,7 +194,7 @@ def _open_file(path: Path, format: str | None, cache: Path | None, keep: bool) -
 
 
 def _with_ids(choice: SplitChoice | None, cohort: DiskCohort) -> SplitChoice | None:
-    if choice is None or choice.kind != "given":
+    if choice is None or choice.kind != "given" or choice.saved:
         return choice
     train = tuple(cohort.id_of(name) for name in choice.train)
     test = tuple(cohort.id_of(name) for name in choice.test)

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.headers import parts_of
-from benchmark.cohorts.scan_check import cut_to_calcium
+from benchmark.cohorts.scan_check import cut_to_calcium, warnings_of
 from benchmark.cohorts.volumes import read_scan
 from benchmark.errors import UserError
 
@@ -65,6 +65,8 @@ class OrcaScoreCohort(DiskCohort):
         # without the verdict, whose noise and lesions take half of the time
         labels = entry.labels[0] if entry.labels else None
         scan = read_scan(entry.image[0], labels, id=entry.id, largest_label=3)
+        warnings, change = warnings_of(scan, self.conventions)
+        self._warn(entry.id, "; ".join([change, *warnings] if change else warnings))
         return cut_to_calcium(scan, self.conventions)
 
 

@@ -63,7 +63,7 @@ def score(image: Path, labels: Path, form: str, in_plane_connectivity: str, **op
     """Print Agatston, volume and mass of a scan with labels.
 
     IMAGE is a CT in HU, LABELS on the same grid: 1 LAD with the left main, 2 LCX, 3 RCA. NIfTI,
-    NRRD or MetaImage.
+    NRRD or MetaImage. What `benchmark data check` would warn of is said on stderr.
     """
     from benchmark.calcium import Conventions
 
@@ -76,10 +76,16 @@ def score(image: Path, labels: Path, form: str, in_plane_connectivity: str, **op
             raise UserError(f"no such file: {path}")
 
     from benchmark.calcium import RISK_NAMES, risk_category, score_scan
+    from benchmark.cohorts.scan_check import warnings_of
+    from benchmark.cohorts.told import warn
     from benchmark.cohorts.volumes import read_scan
     from benchmark.report.scores import write_scores
 
     scan = read_scan(image, labels)
+    warnings, change = warnings_of(scan, conventions)
+    for line in (change, *warnings):
+        if line:
+            warn(f"{scan.id}: {line}")
     try:
         scores = score_scan(scan.voxels, scan.labels, scan.spacing, conventions)
     except ValueError as error:

@@ -139,6 +139,7 @@ def test_two_hundred_scans_take_no_more_memory_than_twenty(folder):
         held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert {row.verdict for row in rows} == {"ready"}
+    # one scan under two hundred ids, which is told
+    assert {row.verdict for row in rows} == {"warning"}
     # Voxels of one scan are 7 kB, those of 180 more than 1 MB; a verdict is about 1 kB.
     assert max(held[20:]) - held[20] < 400_000
