@@ -131,6 +131,10 @@ class Cohort(ABC):
             If the cohort has no such scan, or its file cannot be read.
         """
 
+    def warning_of(self, id: str) -> str:
+        """What is unusual about a scan that was read before; "" if nothing, or nobody looked."""
+        return ""
+
     def load_labels(self, id: str) -> Labels:
         """Return the labels of a scan alone, where a cohort can read them faster than the scan."""
         scan = self.load(id)

@@ -12,13 +12,14 @@ import numpy as np
 from benchmark.calcium import DEFAULT, Conventions
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.coca_fit import Fit
-from benchmark.cohorts.coca_place import coca_below, coca_root, ordinary
+from benchmark.cohorts.coca_place import coca_below, coca_root
 from benchmark.cohorts.coca_xml import Outline, read_outlines
 from benchmark.cohorts.dicom import group_series, scan_of
 from benchmark.cohorts.dicom_header import dicom_files
 from benchmark.cohorts.dicom_series import Series, read_series
 from benchmark.cohorts.disk import Entry
 from benchmark.cohorts.geometry import to_memory
+from benchmark.cohorts.listing import ordinary
 from benchmark.cohorts.nameless import NamelessCohort
 from benchmark.cohorts.polygons import fill
 from benchmark.cohorts.privacy import new_id

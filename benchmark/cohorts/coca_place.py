@@ -66,13 +66,6 @@ def coca_around(path: Path) -> Path | None:
     return None
 
 
-def ordinary(path: Path) -> bool:
-    """Whether a file is none of those that systems leave in folders by themselves."""
-    return not path.name.startswith("._") and path.name.lower() not in (
-        ".ds_store", "thumbs.db", "desktop.ini",
-    )  # fmt: skip
-
-
 def _is_root(path: Path) -> bool:
     return (path / "patient").is_dir() and (path / "calcium_xml").is_dir()
 

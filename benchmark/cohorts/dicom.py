@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.cohorts.base import Scan
-from benchmark.cohorts.coca_place import coca_around, coca_below, coca_root, ordinary
+from benchmark.cohorts.coca_place import coca_around, coca_below, coca_root
 from benchmark.cohorts.dicom_header import SliceHeader, dicom_files, read_header
 from benchmark.cohorts.dicom_series import Series, read_series
 from benchmark.cohorts.disk import Entry
 from benchmark.cohorts.geometry import to_memory
+from benchmark.cohorts.listing import ordinary
 from benchmark.cohorts.nameless import NamelessCohort
 from benchmark.cohorts.privacy import new_id
 from benchmark.cohorts.volumes import check_hu, id_of, voxels_of

@@ -98,7 +98,7 @@ class DiskCohort(Cohort):
         self._cache: FolderCache | None = None
         entries = tuple(self._find())
         self.passed_over = tuple(
-            _sentence(what, names) if names else what for what, names in self._passed.items()
+            sentence(what, names) if names else what for what, names in self._passed.items()
         )
         self.notes = (*self.notes, *self.passed_over)
         if cache is not None and keep:
@@ -193,7 +193,7 @@ class DiskCohort(Cohort):
     # What a cohort offers
 
     def warning_of(self, id: str) -> str:
-        """What is unusual about a scan that was read before; "" if nothing."""
+        """As `Cohort.warning_of`: the reason of a verdict that is a warning."""
         return self._warnings.get(id, "")
 
     @property
@@ -434,7 +434,7 @@ class DiskCohort(Cohort):
         return tuple(take(*files) for files in (entry.image, entry.labels) if files)
 
 
-def _sentence(what: str, names: list[str]) -> str:
+def sentence(what: str, names: list[str]) -> str:
     """Say what was passed over: how many, and the first few by name."""
     known = [name for name in names if name]
     some = ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")

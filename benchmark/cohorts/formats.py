@@ -75,10 +75,11 @@ def detect(path: Path) -> str:
             return "csv"
         raise UserError(f"{path}: is neither a folder, nor a .csv table, nor a .yaml cohort file")
     from benchmark.cohorts.coca_place import coca_below, coca_root
+    from benchmark.cohorts.listing import folder_named
     from benchmark.cohorts.orcascore import orcascore_files
 
     signs = {
-        "folder": (path / "images").is_dir() or (path / "labels").is_dir(),
+        "folder": any(folder_named(path, part).is_dir() for part in ("images", "labels")),
         "nnunet": (path / "dataset.json").is_file() or (path / "imagesTr").is_dir(),
         "coca": coca_root(path) is not None,
         "orcascore": bool(orcascore_files(path)),

@@ -22,6 +22,7 @@ from benchmark.methods import METHODS, Method, find
 from benchmark.runs.finished import FinishedRun, find_run
 from benchmark.runs.plan import harness_hash
 from benchmark.runs.request import chosen_device
+from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, KeptCell, Store, named
 from benchmark.suites.schema import nearest
 from benchmark.training.grid import CHANNELS, TrainingGrid
@@ -78,6 +79,8 @@ class Predictor:
         The same for the same network with the same weights, and for no other.
     notes : tuple of str
         What a user of the predictions should know.
+    trained_on : dict of str
+        Ids of the scans it was trained on, by `benchmark.cohorts.same_scans.key_of`.
     """
 
     method: str
@@ -87,6 +90,7 @@ class Predictor:
     grid: TrainingGrid
     identity: str
     notes: tuple[str, ...] = ()
+    trained_on: dict[str, str] = field(default_factory=dict, repr=False)
     _model: nn.Module = field(default=None, repr=False)
     _settings: Settings = field(default=None, repr=False)
     _device: object = field(default=None, repr=False)
@@ -175,6 +179,7 @@ def load_predictor(
         grid=grid,
         identity=_identity(store.cells / cell.folder / CHECKPOINT, cell),
         notes=_notes(cell, kind),
+        trained_on=seen_by(run.plan),
         _model=model.eval().to(where),
         _settings=settings,
         _device=where,
