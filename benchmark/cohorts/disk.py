@@ -18,6 +18,7 @@ from benchmark.cohorts.places import default_cache
 from benchmark.cohorts.privacy import load_key, new_id
 from benchmark.cohorts.same_scans import copies
 from benchmark.cohorts.scan_check import ScanCheck, inspect_scan
+from benchmark.cohorts.told import printable
 from benchmark.errors import UserError
 
 SMALLEST_COHORT = 4
@@ -436,7 +437,7 @@ class DiskCohort(Cohort):
 
 def sentence(what: str, names: list[str]) -> str:
     """Say what was passed over: how many, and the first few by name."""
-    known = [name for name in names if name]
+    known = [printable(name)[:120] for name in names if name]
     some = ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")
     return f"{len(names)} {what} were passed over{f' ({some})' if some else ''}."
 

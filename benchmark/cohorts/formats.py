@@ -71,7 +71,7 @@ def detect(path: Path) -> str:
     """
     _require(path)
     if path.is_file():
-        if path.suffix.lower() == ".csv":
+        if path.suffix.lower() in (".csv", ".tsv"):
             return "csv"
         raise UserError(f"{path}: is neither a folder, nor a .csv table, nor a .yaml cohort file")
     from benchmark.cohorts.coca_place import coca_below, coca_root

@@ -35,5 +35,10 @@ class Teller:
 
 
 def warn(line: str) -> None:
-    """Say one line on stderr."""
-    print(f"warning: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    """Say one line on stderr; names of files may hold what would steer a terminal."""
+    print(f"warning: {printable(line)}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Return a text in one line and without control characters."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

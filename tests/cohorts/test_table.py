@@ -122,7 +122,10 @@ def test_tables_that_cannot_be_understood_are_refused(folder, head, line, words)
 
 
 def test_a_table_that_is_no_text_is_refused(folder):
-    (folder / "scans.csv").write_bytes(b"\xff\xfe\x00image")
+    (folder / "scans.csv").write_bytes(b"\xff\xfeimage")
+    with pytest.raises(UserError, match=r"scans.csv: is no text in UTF-16"):
+        TableCohort(folder / "scans.csv")
+    (folder / "scans.csv").write_bytes(b"\xffimage")
     with pytest.raises(UserError, match=r"scans.csv: is no text in UTF-8"):
         TableCohort(folder / "scans.csv")
 
