@@ -16,6 +16,7 @@ from benchmark.challenge.checker import Progress, Report, check_submission, geom
 from benchmark.challenge.maps import NAMING, Naming
 from benchmark.cohorts.base import Cohort, Scan
 from benchmark.cohorts.geometry import write_labels
+from benchmark.cohorts.same_scans import content_of
 from benchmark.errors import UserError
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -77,10 +78,14 @@ def build_submission(
     draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     draft.chmod(0o755)  # mkdtemp makes it ours alone; a submission is to be handed on
     try:
-        failed = _write_maps(labeller, cohort, ids, draft, naming, progress)
+        failed, seen = _write_maps(labeller, cohort, ids, draft, naming, progress)
         if failed:
             return Report(faults=failed)
         report = check_submission(draft, cohort, ids, naming, workers=workers)
+        if seen:
+            report.warnings.insert(
+                0, f"the network was trained on {len(seen)} of these scans ({', '.join(seen[:3])})"
+            )
         # The draft's name means nothing to anybody.
         for lines in (report.faults, report.warnings):
             lines[:] = [line.replace(str(draft), str(out)) for line in lines]
@@ -98,12 +103,15 @@ def _write_maps(
     folder: Path,
     naming: Naming,
     progress: Progress | None,
-) -> list[str]:
-    """Write the map of each scan; return a line for each that has none."""
-    failed = []
+) -> tuple[list[str], list[str]]:
+    """Write the map of each scan; return a line for each that has none, and ids trained on."""
+    failed, seen = [], []
+    known = getattr(labeller, "trained_on", {})
     for done, id in enumerate(ids, start=1):
         try:
             scan = cohort.load(id)
+            if known and content_of(scan.voxels) in known:
+                seen.append(id)
             labels = labeller.predict(scan).labels
             if labels is None:
                 raise UserError(f"{id}: the network gives scores and no labels")
@@ -115,7 +123,7 @@ def _write_maps(
             failed.append(text if id in text else f"{id}: {text}")
         if progress:
             progress(done, len(ids))
-    return failed
+    return failed, seen
 
 
 def _publish(draft: Path, out: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmark.calcium import DEFAULT, Conventions
 from benchmark.cohorts.base import Scan
+from benchmark.cohorts.coca_place import coca_around, coca_below, coca_root
 from benchmark.cohorts.dicom_found import find_series, group_series
 from benchmark.cohorts.dicom_header import read_headers
 from benchmark.cohorts.dicom_open import list_files
@@ -68,10 +69,17 @@ class DicomCohort(NamelessCohort):
         found = find_series(listing.files)
         drawn, rest = segmentations_of(found.segmentations, found.series)
         found.pass_over(rest, "segmentations (DICOM-SEG) of no series here")
-        self.notes = tuple(found.notes(listing))
+        passed = found.notes(listing)
         if not found.series:
-            passed = "; " + " ".join(self.notes) if self.notes else ""
-            raise UserError(f"{self.path}: holds no CT series{passed.rstrip('.')}")
+            words = "; " + " ".join(passed) if passed else ""
+            raise UserError(f"{self.path}: holds no CT series{words.rstrip('.')}")
+        for sentence in passed:
+            self._pass_by(sentence)
+        coca = coca_around(self.path) or coca_root(self.path) or coca_below(self.path)
+        if coca is not None:
+            self._pass_by(
+                f"COCA's outlines beside these scans are not read; to read them give {coca}."
+            )
         for place, (uid, headers) in enumerate(found.series.items(), start=1):
             self._places[new_id(self._key(), "scan", uid)] = (
                 f"series {place} of {len(found.series)} in order of names"

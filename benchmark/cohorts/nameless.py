@@ -41,6 +41,9 @@ class NamelessCohort(DiskCohort):
             return ScanCheck(entry.id, "refused", f"{where}: {error}"), None
         return judge(scan, self.conventions, warnings, outlined=self.outlined)
 
+    def _source(self, entry: Entry) -> str:
+        return self._places.get(entry.id, "")
+
     def _hashes(self, entry: Entry) -> tuple[str, ...]:
         try:
             return super()._hashes(entry)

@@ -27,7 +27,10 @@ from benchmark.errors import UserError
 @click.option("--seed", "first_seed", type=SEED, default=0, show_default=True, help="First seed.")
 @click.option("--cohort", help="Name (see: benchmark list cohorts).  [default: the suite's]")
 @data
-@click.option("--split", help="by-risk, by-patient, by-centre:NAME, given.  [default: by-risk]")
+@click.option(
+    "--split",
+    help="by-risk, by-patient, by-centre:NAME, given, or a saved split.json.  [default: by-risk]",
+)
 @click.option("--fold", metavar="I/K", help="The I-th of K parts is tested (cross-validation).")
 @click.option("--split-seed", type=SEED, default=0, show_default=True)
 @spacing

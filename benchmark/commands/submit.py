@@ -112,6 +112,8 @@ def orcascore(run, check, score, data, out, scans, names, inside, workers, **opt
     naming = Naming(names, inside.strip("/"))
     workers = workers or usable_cores()
     cohort = OrcaScoreCohort(data)
+    for line in cohort.passed_over:
+        _warn(line)
     part = scans or ("training" if score else "test")
     ids = tuple(id for id in cohort.ids if id.startswith({"test": "TE", "training": "TR"}[part]))
     if not ids:

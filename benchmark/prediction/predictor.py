@@ -24,6 +24,7 @@ from benchmark.prediction.judged import Judged, candidate_volume
 from benchmark.runs.finished import FinishedRun, find_run
 from benchmark.runs.plan import harness_hash, library_versions
 from benchmark.runs.request import chosen_device
+from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, KeptCell, Store, named
 from benchmark.suites.schema import nearest
 from benchmark.training.grid import CHANNELS, TrainingGrid
@@ -87,6 +88,8 @@ class Predictor:
         What a user of the predictions should know.
     judged : Judged, optional
         By what the run judged it.
+    trained_on : dict of str
+        Ids of the scans it was trained on, by `benchmark.cohorts.same_scans.key_of`.
     """
 
     method: str
@@ -97,6 +100,7 @@ class Predictor:
     identity: str
     notes: tuple[str, ...] = ()
     judged: Judged | None = None
+    trained_on: dict[str, str] = field(default_factory=dict, repr=False)
     _model: nn.Module = field(default=None, repr=False)
     _settings: Settings = field(default=None, repr=False)
     _device: object = field(default=None, repr=False)
@@ -195,6 +199,7 @@ def load_predictor(
         identity=_identity(store.cells / cell.folder / CHECKPOINT, cell),
         notes=notes,
         judged=Judged.of(cell, where.type, changed),
+        trained_on=seen_by(run.plan),
         _model=model,
         _settings=settings,
         _device=where,

@@ -134,9 +134,9 @@ class Present:
             return now, ("cohort and split (scans of your own)",)
         spacing = asked["spacing"] if asked["spacing"] is not None else scale.spacing
         cohort = open_cohort(plan["cohort"]["name"], None, spacing)
-        choice = parse_choice(asked["split"], asked["fold"], asked["split_seed"])
         now["cohort"] = cohort.fingerprint()
         try:
+            choice = parse_choice(asked["split"], asked["fold"], asked["split_seed"])
             exact = {key for key, _ in changes}
             now["split"] = tier_split(cohort, scale.train, scale.test, exact, choice).hash
         except UserError:

@@ -185,7 +185,7 @@ def settle(
     split = tier_split(cohort, scale.train, scale.test, asked, choice)
     init = None if request.init is None else find_run(str(request.init), request.out)
     if init is not None:
-        refuse_seen(init, cohort.fingerprint(), split)
+        refuse_seen(init, cohort.fingerprint(), split, cohort.records())
         scale = replace(scale, settings=start_settings(init, scale.settings))
     threads = request.threads or usable_cores()
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))

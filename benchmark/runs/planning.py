@@ -9,12 +9,14 @@ from pathlib import Path
 from benchmark import __version__
 from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.patients import patients_of, scans_in_words
+from benchmark.cohorts.same_scans import trained_on
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 from benchmark.methods import Method, find, with_own_titles
 from benchmark.runs.display import counted, duration
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.plan import CellPlan, Plan, make_cell
+from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, Store
 from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Budget
@@ -119,8 +121,10 @@ def make_plan(
         ],
         "version": __version__,
     }
+    values["trained_on"] = trained_on(fingerprint, cohort.records(), split.train)
     if init is not None:
         values["init"] = init.folder.name
+        values["trained_on"] = seen_by(init.plan) | values["trained_on"]
     return Plan(json.loads(json.dumps(values)), cells)
 
 

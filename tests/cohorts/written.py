@@ -101,14 +101,14 @@ def roi(points, height, name="Left Anterior Descending Artery"):
     """Return an outline as the release has it; points are (x, y) in pixels."""
     at = [(ORIGIN[0] + SPACING[2] * x, ORIGIN[1] + SPACING[1] * y, height) for x, y in points]
     return {
-        "Area": 0.1, "Mean": 200.0, "Max": 250.0, "Name": name, "NumberOfPoints": len(points),
+        "Area": 0.1, "Mean": 250.0, "Max": 250.0, "Name": name, "NumberOfPoints": len(points),
         "Point_px": [f"({x:.6f}, {y:.6f})" for x, y in points],
         "Point_mm": ["({:.6f}, {:.6f}, {:.6f})".format(*point) for point in at],
     }  # fmt: skip
 
 
-BOX = ((5, 9), (12, 9), (12, 11), (5, 11))
-"""An outline around the lesion of `arrays`, wider than its voxels."""
+BOX = ((5, 9.6), (12, 9.6), (12, 10.4), (5, 10.4))
+"""An outline around the lesion of `arrays`, twice as wide as its four voxels."""
 
 HEIGHT = ORIGIN[2] + 2 * SPACING[0]
 """Height of the lesion's slice, mm."""
