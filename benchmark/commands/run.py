@@ -22,7 +22,7 @@ from benchmark.errors import UserError
     metavar="A,B",
     help="These alone, also path/to/net.py:Net and mmwfanet+fusion=sum.",
 )
-@click.option("--budget", metavar="AMOUNT", help="A method's: '70 s', '300 steps', '2e13 flops'.")
+@click.option("--budget", metavar="AMOUNT", help="A method's: '140 s', '300 steps', '2e13 flops'.")
 @click.option("--seeds", type=int, help="Number of repetitions.  [default: the suite's]")
 @click.option("--seed", "first_seed", type=int, default=0, show_default=True, help="First seed.")
 @click.option("--cohort", help="Name (see: benchmark list cohorts).  [default: the suite's]")
