@@ -42,7 +42,7 @@ def train(name: str, threads: int, seconds: float) -> tuple[float, int]:
 
 
 def started(name: str, threads: int, spin: bool = False) -> subprocess.Popen:
-    """A process that trains under `SECONDS` core-seconds and prints wall-clock seconds and steps."""
+    """A process that trains under `SECONDS` core-seconds; it prints seconds and steps."""
     environment = {**os.environ}
     environment.pop("OMP_NUM_THREADS", None)
     environment["OMP_WAIT_POLICY"] = "ACTIVE" if spin else "PASSIVE"
