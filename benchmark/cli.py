@@ -30,6 +30,7 @@ from benchmark.commands.show import show
 from benchmark.commands.simulate import simulate
 from benchmark.commands.split import split
 from benchmark.commands.submit import submit
+from benchmark.cores import wait_asleep
 from benchmark.errors import UserError
 
 BAD_INPUT = 2
@@ -101,6 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 all went well; 1 a method failed, or `check` found a fault; 2 bad input, or a disk that is
         full or not writable; 130 interrupted by Ctrl-C, 143 ended by SIGTERM.
     """
+    wait_asleep()
     try:
         status = cli.main(arguments, prog_name="benchmark", standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -21,7 +21,7 @@ from benchmark.cluster.options import SlurmOptions
 from benchmark.cluster.status import CellState, states, summary
 from benchmark.cluster.task import CellJob
 from benchmark.cohorts.patients import patients_in
-from benchmark.cores import usable_cores
+from benchmark.cores import jobs_beside
 from benchmark.errors import UserError
 from benchmark.runs.display import Display
 from benchmark.runs.execute import Outcome, Settled, edited, require_bases, settle
@@ -74,9 +74,10 @@ def launch(
             raise UserError(f"--device {request.device} with --slurm gpus={slurm.gpus}: which?")
         threads = request.threads or slurm.cpus
     else:
-        jobs = jobs or usable_cores()
-        threads = request.threads or max(1, usable_cores() // jobs)
-    request = replace(request, threads=threads, out=request.out.resolve())
+        threads = request.threads or 1
+        jobs = jobs or jobs_beside(threads)
+    # within a job one cell after the other: the launcher has them done side by side
+    request = replace(request, threads=threads, jobs=1, out=request.out.resolve())
     settled = settle(request, display, device)
     request = replace(request, scale=settled.scale.name, device=settled.device)
     store = Store(request.out)

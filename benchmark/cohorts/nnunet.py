@@ -197,9 +197,7 @@ def _read_dataset(path: Path) -> _Description:
     try:
         if path.stat().st_size > 16 << 20:
             raise UserError(f"{path}: is larger than 16 MB; is it a dataset.json?")
-        values = _version_2(
-            json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-        )
+        values = _version_2(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once))
         ending, labels = values["file_ending"], values["labels"]
         channels = values.get("channel_names") or values.get("modality") or {"0": "CT"}
         names = {str(name).lower(): _whole(number) for name, number in labels.items()}

@@ -18,8 +18,10 @@ from benchmark.report.mixture import refuse_mixture
 from benchmark.report.noise import UNKNOWN, Noise, lends, pool
 from benchmark.report.origin import origin_facts, origin_notes, origins
 from benchmark.report.reliance import few_patients
+from benchmark.report.spent import slowed
 from benchmark.runs.joined_plan import described, places_of
 from benchmark.runs.store import KeptCell
+from benchmark.training.settings import Budget
 
 RANKED: tuple[Column, ...] = (
     *((metric, target) for metric in ("F1", "sensitivity", "PPV") for target in TARGETS),
@@ -141,6 +143,8 @@ def _row(method: dict, cells: list[KeptCell], lines: list[Line], plan: dict) -> 
         seeds = ", ".join(str(cell.seed) for cell in failed)
         text = f"seed {seeds} (counted as missing every scan): {text}"
     notes = dict.fromkeys(note for cell in cells for note in cell.notes)
+    if Budget.parse(plan["settings"]["budget"]).unit == "device-seconds":
+        notes.update(dict.fromkeys(note for c in cells for note in slowed(c.seed, c.ledger)))
     spent = _spent(cells, plan["settings"].get("learning_rate"))
     if spent.get("weights_from") and "joined" not in plan:
         # cells are shared by runs, in which the base may have another title

@@ -184,6 +184,7 @@ class Interpreters:
 
     def __init__(self, prepared) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="benchmark-")
+        self._started = 0
         self._program = Path(self._folder.name) / "program.pickle"
         write_copy(self._program)
         self._prepared = Path(self._folder.name) / "prepared.pickle"
@@ -192,7 +193,9 @@ class Interpreters:
 
     def start(self, job: Job) -> Child:
         """Start the work in a new interpreter."""
-        path = Path(self._folder.name) / "job.pickle"
+        # one for each child: several may be starting
+        self._started += 1
+        path = Path(self._folder.name) / f"job-{self._started}.pickle"
         path.write_bytes(pickle.dumps(job, protocol=5))
         output = tempfile.TemporaryFile(prefix="benchmark-")
         read, write = os.pipe()

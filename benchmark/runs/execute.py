@@ -12,7 +12,7 @@ from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.patients import patients_in
 from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import parse_choice
-from benchmark.cores import usable_cores
+from benchmark.cores import jobs_beside
 from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.display import Display, duration
@@ -24,6 +24,7 @@ from benchmark.runs.request import (
     Request,
     chosen_device,
     chosen_methods,
+    chosen_precision,
     chosen_scale,
 )
 from benchmark.runs.schedule import Schedule, sweep
@@ -169,11 +170,14 @@ def settle(
     check_seed(request.first_seed)
     last = request.first_seed + (request.seeds or suite.seeds) - 1
     check_seed(last, f"--seed {request.first_seed}: the last of its seeds")
+    here = device is None
     device = device or chosen_device(request.device)
     tier = request.scale or ("full" if device == "cuda" else "quick")
     scale = chosen_scale(suite, tier, request)
     for name in scale.settings.options or {}:
         find(name)
+    precision = chosen_precision(scale.settings.precision, device, here)
+    scale = replace(scale, settings=replace(scale.settings, precision=precision))
     spacing = request.spacing if request.spacing is not None else scale.spacing
     spacing = None if planning else spacing
     cohort = open_cohort(request.cohort or suite.cohort, request.data, spacing, request.cache)
@@ -187,7 +191,8 @@ def settle(
     if init is not None:
         refuse_seen(init, cohort.fingerprint(), split, cohort.records())
         scale = replace(scale, settings=start_settings(init, scale.settings))
-    threads = request.threads or usable_cores()
+    # one thread a cell: threads that wait for each other spend what the budget counts
+    threads = request.threads or 1
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
     plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads, init)
     plan = replace(plan, values=plan.values | {"asked": request.asked()})
@@ -213,21 +218,24 @@ def _execute(
     store.check_writable()
     folder = store.root / settled.place
     waiting = [cell for cell in plan.cells if not _is_there(store, cell)]
-    for line in describe_plan(plan, waiting, store, folder):
+    trainer = trainer or _trainer()
+    jobs = 1
+    if getattr(trainer, "own", False) and not request.in_process:
+        jobs = request.jobs or (jobs_beside(threads) if device == "cpu" else 1)
+    for line in describe_plan(plan, waiting, store, folder, min(jobs, max(1, len(waiting)))):
         display.say(line)
     if only is None:
         write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
     if waiting:
         try:
             sweep(store, display)
-            trainer = trainer or _trainer()
             prepared = _prepare(trainer, cohort, split, scale.settings, display, request.workers)
             worker = Worker(
                 trainer, prepared, cohort, scale.settings, device, threads, store, display,
                 interrupts, request.in_process, request.cell_timeout, request.checkpoint_every,
             )  # fmt: skip
             try:
-                Schedule(plan, waiting, worker, store, display).run()
+                Schedule(plan, waiting, worker, store, display, jobs).run()
             finally:
                 worker.close()
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,15 +178,18 @@ def _settle(method: Method, settings: dict) -> tuple[Method, str | None]:
     return replace(stated, outputs=outputs), None
 
 
-def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Path) -> list[str]:
-    """The lines printed before anything starts."""
+def describe_plan(
+    plan: Plan, waiting: list[CellPlan], store: Store, folder: Path, jobs: int = 1
+) -> list[str]:
+    """The lines printed before anything starts; ``jobs`` cells are at work side by side."""
     values = plan.values
     split = values["split"]
     lines = [
         f"{values['title']} (suite {values['suite']}, scale {values['scale']})",
         f"  cohort   {values['cohort']['name']}: {scans_in_words(values)}, split {split['hash']}",
         f"  budget   {values['budget']} for each method, on {values['device']} with "
-        f"{counted(values['threads'], 'thread')}",
+        f"{counted(values['threads'], 'thread')}"
+        + (f", {jobs} side by side as memory allows" if jobs > 1 else ""),
         f"  methods  {', '.join(m['name'] for m in values['methods'])}",
         f"  seeds    {', '.join(str(seed) for seed in values['seeds'])}",
         f"  to run   {len(waiting)} of {len(plan.cells)} "
@@ -195,17 +199,17 @@ def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Pat
     if "init" in values:
         lines.insert(-2, f"  start    from the networks of {values['init']}")
     if waiting:
-        lines.insert(-1, f"  time     {_expected_time(plan, waiting, store)}")
+        lines.insert(-1, f"  time     {_expected_time(plan, waiting, store, jobs)}")
     return lines
 
 
-def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store) -> str:
+def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store, jobs: int) -> str:
     """A rough guess: the budget where it is time, what a kept cell took where it is not."""
     budget = Budget.parse(plan.values["settings"]["budget"])
     trained = {c.folder for c in waiting if c.method.trained and c.weights is None}
     if budget.unit == "device-seconds":
         # Inference, the clocks outside the budget and the two reference rows: about a tenth more.
-        total = 1.1 * budget.amount * len(trained)
+        total = 1.1 * budget.amount * math.ceil(len(trained) / jobs)
         return f"about {duration(total)} of training, after the data are ready"
     known = []
     to_do = {cell.folder for cell in waiting}  # a damaged cell among them
@@ -215,6 +219,6 @@ def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store) -> str:
         if kept is not None and kept.trained:
             known.append(kept.ledger.get("wall_seconds", 0.0))
     if known:
-        total = sum(known) / len(known) * len(trained)
+        total = sum(known) / len(known) * math.ceil(len(trained) / jobs)
         return f"about {duration(total)} of training, after the data are ready"
     return f"unknown for a budget of {budget}; the first method will show how long one takes"

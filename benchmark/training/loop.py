@@ -19,7 +19,7 @@ from benchmark.training import compilation, parallel, shares, state, stop
 from benchmark.training.activations import checkpoint_blocks
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
-from benchmark.training.clock import PeakMemory, Spending
+from benchmark.training.clock import PeakMemory, Rate, Spending
 from benchmark.training.curve import LossCurve, Report
 from benchmark.training.outside import Outside
 from benchmark.training.recipe import autocast, learning_rate_factor, make_optimiser
@@ -214,6 +214,7 @@ class Trainer:
                 indices.restore(within["draw"])
                 # the new draw took numbers that the old one had not
                 self.random.bit_generator.state = snapshot.values["order"]
+        pace = Rate(self.clock, None if within is None else within.get("rate"))
         if self.settings.compile != "none":
             stage = self._compile(stage, np.arange(min(size, len(self.data))), kept)
         after_step = getattr(self.model, "after_step", None)
@@ -237,6 +238,8 @@ class Trainer:
                 if after_step is not None:
                     after_step()
             self.spending.add(1, len(batch.scores) * self.group.count, flops)
+            share = (self.spending.fraction - begin) / (end - begin)
+            pace.step(count + 1, share, before["device_seconds"])
             ending = stop.asked()
             due = self._resume is not None and (ending or self._resume.due())
             ending, due = self.group.agree(self.clock, ending, due)
@@ -250,6 +253,7 @@ class Trainer:
             if due:
                 within = {
                     "count": count + 1, "flops": flops, "before": before, "draw": indices.state(),
+                    "rate": pace.first,
                 }  # fmt: skip
                 self._save(place, within, optimiser, opponent, kept)
             if ending:
@@ -267,6 +271,10 @@ class Trainer:
                 "adversary": opponent is not None,
                 "on_kept_features": kept is not None,
                 "flops_per_step": flops,
+                "steps_per_second": pace.as_dict(
+                    after["steps"] - before["steps"],
+                    after["device_seconds"] - before["device_seconds"],
+                ),
                 **{key: round(after[key] - before[key], 3) for key in after},
             }
         )

@@ -127,8 +127,9 @@ class Settings:
         Augmentation: largest in-plane shift, cells (half of it along z).
     noise : float
         Augmentation: SD of the noise added to the scaled image.
-    precision : "float32", "bfloat16" or "float16"
-        Autocast type; float16 takes a gradient scaler.
+    precision : "float32", "bfloat16", "float16" or "auto"
+        Autocast type; float16 takes a gradient scaler. A run settles "auto" before it plans
+        (`benchmark.runs.request.chosen_precision`), so that no kept result bears it.
     options : dict
         Constructor options by method name, ``{"mmwfanet": {"stem_stride": 4}}``.
     deterministic : bool
@@ -153,7 +154,7 @@ class Settings:
     schedule: Literal["cosine", "exponential"] = "cosine"
     shift_cells: int = 2
     noise: float = 0.05
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     options: dict[str, dict] | None = None
     deterministic: bool = False
     activation_checkpointing: bool = False
