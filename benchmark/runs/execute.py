@@ -18,6 +18,7 @@ from benchmark.methods import find
 from benchmark.runs.display import Display, duration
 from benchmark.runs.finished import find_run
 from benchmark.runs.interrupt import Interrupts, Stopped
+from benchmark.runs.lock import Locks
 from benchmark.runs.plan import CellPlan, Plan
 from benchmark.runs.planning import describe_plan, make_plan
 from benchmark.runs.request import (
@@ -29,12 +30,12 @@ from benchmark.runs.request import (
 from benchmark.runs.schedule import Schedule, sweep
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
 from benchmark.runs.start import refuse_seen, start_settings
-from benchmark.runs.store import KeptCell, Store, named
+from benchmark.runs.store import LOCKS, KeptCell, Store, named, refused_cell
 from benchmark.runs.work import Worker
 from benchmark.suites.load import load_suite
 from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Settings
-from benchmark.whole import write_text
+from benchmark.whole import require_temporary, write_text
 
 GOES_ON = "what was finished is kept: the same command goes on"
 
@@ -182,11 +183,15 @@ def _execute(
     store = Store(request.out)
     require_bases(plan, store)
     store.check_writable()
+    Locks(store.cells / LOCKS).require()
+    require_temporary()
+    _ = getattr(cohort, "folder", None)  # where there is none for scans, it says so here
     folder = store.root / settled.place
     waiting = [cell for cell in plan.cells if not _is_there(store, cell)]
     for line in describe_plan(plan, waiting, store, folder):
         display.say(line)
     write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
+    refused: dict[str, str] = {}
     if waiting:
         try:
             sweep(store, display)
@@ -197,7 +202,9 @@ def _execute(
                 interrupts, request.in_process, request.cell_timeout, request.checkpoint_every,
             )  # fmt: skip
             try:
-                Schedule(plan, waiting, worker, store, display).run()
+                schedule = Schedule(plan, waiting, worker, store, display)
+                schedule.run()
+                refused = schedule.refused
             finally:
                 worker.close()
         except OSError as error:
@@ -209,7 +216,12 @@ def _execute(
     else:
         for place, cell in enumerate(plan.cells, start=1):
             display.say(f"[{place}/{len(plan.cells)}] {cell.label}: kept from before")
-    cells = tuple(named(store.read(cell.folder), cell.method) for cell in plan.cells)
+    cells = tuple(
+        refused_cell(cell, refused[cell.folder])
+        if cell.folder in refused
+        else named(store.read(cell.folder), cell.method)
+        for cell in plan.cells
+    )
     failed = tuple(cell for cell in cells if cell.state == "failed")
     return Outcome(plan.values, cells, folder, failed, cohort)
 

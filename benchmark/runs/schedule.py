@@ -14,7 +14,7 @@ from benchmark.errors import UserError
 from benchmark.runs.display import Display
 from benchmark.runs.lock import Locks
 from benchmark.runs.plan import CellPlan, Plan
-from benchmark.runs.store import LOCKS, Store
+from benchmark.runs.store import LOCKS, Standing, Store
 from benchmark.runs.work import Worker
 
 WAIT_SECONDS = 1.0
@@ -42,6 +42,8 @@ class Schedule:
         self._before = {cell.folder: store.stamp(cell.folder) for cell in waiting}
         self._left = set(self._before)
         self._told: set[str] = set()
+        self.refused: dict[str, str] = {}
+        """Why a cell was not done, by its folder: another user's bears its name."""
 
     def run(self) -> None:
         """Do them; returns when all are there.
@@ -77,7 +79,7 @@ class Schedule:
                 standing = self._store.standing(cell.folder, read=True)
                 if standing.state == "damaged":
                     self._display.say(f"{cell.label}: damaged ({standing.reason}): done again")
-                line = self._worker.run(cell, held)
+                line = self._refused(cell, standing) or self._worker.run(cell, held)
             if line is None:
                 return False
         finally:
@@ -87,6 +89,19 @@ class Schedule:
         self._left.discard(cell.folder)
         self._display.say(f"{count} {line}")
         return True
+
+    def _refused(self, cell: CellPlan, standing: Standing) -> str | None:
+        """Why a cell cannot be done here: nothing could take the place of another user's."""
+        if standing.state == "closed":
+            why = standing.reason
+        else:
+            try:
+                self._store.require_replaceable(cell.folder)
+                return None
+            except UserError as error:
+                why = str(error)
+        self.refused[cell.folder] = why
+        return f"{cell.label}: FAILED: {why}"
 
     def _of_another(self, cell: CellPlan) -> str | None:
         """What another process made of a cell since this run began."""
@@ -115,6 +130,6 @@ def sweep(store: Store, display: Display) -> None:
     for path in store.leftovers():
         if locks.busy(store.cell_of(path)) is None:
             shutil.rmtree(path, ignore_errors=True)
-            swept += 1
+            swept += not path.exists()  # another user's may stay
     if swept:
         display.say(f"removed {swept} unfinished folders of processes that are gone")
