@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmark.cohorts.base import Cohort, Scan
 from benchmark.cohorts.geometry import write_labels
 from benchmark.cohorts.same_scans import content_of
 from benchmark.errors import UserError
+from benchmark.whole import draft_file, draft_folder
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """Date of every file in the zip, so that the same maps give the same bytes."""
@@ -75,8 +75,7 @@ def build_submission(
     if out.exists() or out.is_symlink():
         raise UserError(f"{out}: is there already; remove it or name another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    draft.chmod(0o755)  # mkdtemp makes it ours alone; a submission is to be handed on
+    draft = draft_folder(out.parent, f".{out.name}.")
     try:
         failed, seen = _write_maps(labeller, cohort, ids, draft, naming, progress)
         if failed:
@@ -131,14 +130,13 @@ def _publish(draft: Path, out: Path) -> None:
     if out.suffix.lower() != ".zip":
         os.rename(draft, out)
         return
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    packed = draft_file(out.parent, f".{out.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with packed.open("wb") as file:
             pack(draft, file)
-        os.chmod(name, 0o644)
-        os.replace(name, out)
+        os.replace(packed, out)
     finally:
-        Path(name).unlink(missing_ok=True)
+        packed.unlink(missing_ok=True)
 
 
 def pack(folder: Path, target: Path | object) -> None:

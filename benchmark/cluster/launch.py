@@ -25,9 +25,10 @@ from benchmark.cores import jobs_beside
 from benchmark.errors import UserError
 from benchmark.runs.display import Display
 from benchmark.runs.execute import Outcome, Settled, edited, require_bases, settle
+from benchmark.runs.lock import Locks
 from benchmark.runs.plan import CellPlan
 from benchmark.runs.request import Request
-from benchmark.runs.store import Store, named
+from benchmark.runs.store import LOCKS, Store, named
 from benchmark.whole import write_text
 
 POLL_SECONDS = 2.0
@@ -83,6 +84,7 @@ def launch(
     store = Store(request.out)
     require_bases(settled.plan, store)
     store.check_writable()
+    Locks(store.cells / LOCKS).require()
     run = store.root / settled.place
     write_text(run / "plan.json", _plan_text(settled))
     split = settled.split

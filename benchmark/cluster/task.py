@@ -43,7 +43,9 @@ class CellJob:
         from benchmark.runs.display import Display
         from benchmark.runs.execute import execute
         from benchmark.runs.interrupt import Stopped
+        from benchmark.streams import make_ready
 
+        make_ready()
         requeue = signal.getsignal(signal.SIGUSR2)
         idle = signal.getsignal(signal.SIGTERM)
         asked = False

@@ -15,7 +15,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ from benchmark.prediction.predictor import Prediction, Predictor
 from benchmark.prediction.scans import Scans
 from benchmark.prediction.table import write_table
 from benchmark.runs.display import Display, counted
-from benchmark.whole import write_text
+from benchmark.whole import draft_folder, write_text
 
 SUFFIXES = {"nifti": ".nii.gz", "metaimage": ".mha", "mhd": ".mhd"}
 """Types of label files by the name of the option; ``mhd`` is a pair with a ``.zraw`` file."""
@@ -234,7 +233,7 @@ class _Place:
             "as_judged": prediction.as_judged,
         }
         self.out.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.out))
+        draft = draft_folder(self.out, ".draft-")
         try:
             self._draw_up(draft, scan, prediction, predictor.title)
             record = self.record(id)

@@ -19,7 +19,8 @@ _MARKUP = re.compile(
 
 def text(words: str) -> str:
     """Words on one line that Markdown shows as they are, in a cell of a table too."""
-    return _MARKUP.sub(lambda sign: "\\" + sign[0], " ".join(words.split()))
+    line = " ".join(words.split())
+    return _MARKUP.sub(lambda sign: "&lt;" if sign[0] == "<" else f"\\{sign[0]}", line)
 
 
 def bullets(lines: Iterable[str]) -> str:
@@ -48,5 +49,5 @@ def table(
         own = [text(c) if k < words else c.replace("|", "\\|") for k, c in enumerate(cells)]
         return "| " + " | ".join(cell.replace("\n", " ") for cell in own) + " |"
 
-    rule = "|" + "---|" * left + "--:|" * (len(head) - left)
+    rule = "|" + " --- |" * left + " --: |" * (len(head) - left)
     return "\n".join([shown(head), rule, *map(shown, rows)])

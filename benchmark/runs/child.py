@@ -244,8 +244,10 @@ def _live(job: Job, prepared: Callable, write: int, output: int, parent: int) ->
             os.dup2(output, number)
         # a network that reads the command line is not to find this program's
         sys.argv = [str(job.method.target).rpartition(":")[0]]
-        sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)
-        sys.stderr = open(2, "w", buffering=1, encoding="utf-8", closefd=False)
+        # a file's name may hold bytes that are no text
+        form = {"buffering": 1, "encoding": "utf-8", "errors": "backslashreplace"}
+        sys.stdout = open(1, "w", closefd=False, **form)
+        sys.stderr = open(2, "w", closefd=False, **form)
         faulthandler.enable(file=2)
         _die_with(parent)
         _heed_signals()

@@ -64,7 +64,7 @@ class Present:
 
     def of_cell(self, standing: Standing) -> list[str]:
         """What differs between a cell's key and the present code and libraries."""
-        if standing.state in ("old", "damaged"):
+        if standing.state in ("old", "damaged", "closed"):
             return [standing.reason]
         key = standing.key
         found = []

@@ -18,6 +18,7 @@ from benchmark.methods import find
 from benchmark.runs.display import Display, duration
 from benchmark.runs.finished import find_run
 from benchmark.runs.interrupt import Interrupts, Stopped
+from benchmark.runs.lock import Locks
 from benchmark.runs.plan import CellPlan, Plan
 from benchmark.runs.planning import describe_plan, make_plan
 from benchmark.runs.request import (
@@ -30,12 +31,12 @@ from benchmark.runs.request import (
 from benchmark.runs.schedule import Schedule, sweep
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
 from benchmark.runs.start import refuse_seen, start_settings
-from benchmark.runs.store import KeptCell, Store, named
+from benchmark.runs.store import LOCKS, KeptCell, Store, named, refused_cell
 from benchmark.runs.work import Worker
 from benchmark.suites.load import load_suite
 from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Settings, check_seed
-from benchmark.whole import write_text
+from benchmark.whole import require_temporary, write_text
 
 PARTS = {
     "source": "the network's code",
@@ -216,6 +217,9 @@ def _execute(
         plan = replace(plan, cells=tuple(cell for cell in plan.cells if cell.folder in wanted))
     require_bases(plan, store)
     store.check_writable()
+    Locks(store.cells / LOCKS).require()
+    require_temporary()
+    _ = getattr(cohort, "folder", None)  # where there is none for scans, it says so here
     folder = store.root / settled.place
     waiting = [cell for cell in plan.cells if not _is_there(store, cell)]
     trainer = trainer or _trainer()
@@ -226,6 +230,7 @@ def _execute(
         display.say(line)
     if only is None:
         write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
+    refused: dict[str, str] = {}
     if waiting:
         try:
             sweep(store, display)
@@ -235,7 +240,9 @@ def _execute(
                 interrupts, request.in_process, request.cell_timeout, request.checkpoint_every,
             )  # fmt: skip
             try:
-                Schedule(plan, waiting, worker, store, display, jobs).run()
+                schedule = Schedule(plan, waiting, worker, store, display, jobs)
+                schedule.run()
+                refused = schedule.refused
             finally:
                 worker.close()
         except OSError as error:
@@ -248,7 +255,12 @@ def _execute(
         for place, cell in enumerate(plan.cells, start=1):
             display.say(f"[{place}/{len(plan.cells)}] {cell.label}: kept from before")
     patients = patients_in(plan.values)
-    cells = tuple(named(store.read(cell.folder), cell.method, patients) for cell in plan.cells)
+    cells = tuple(
+        refused_cell(cell, refused[cell.folder])
+        if cell.folder in refused
+        else named(store.read(cell.folder), cell.method, patients)
+        for cell in plan.cells
+    )
     failed = tuple(cell for cell in cells if cell.state == "failed")
     return Outcome(plan.values, cells, folder, failed, cohort, edited(plan))
 

@@ -20,7 +20,7 @@ from benchmark.runs.interrupt import Stopped
 from benchmark.runs.lock import Held, Locks
 from benchmark.runs.outlook import Outlook
 from benchmark.runs.plan import CellPlan, Plan
-from benchmark.runs.store import LOCKS, Store
+from benchmark.runs.store import LOCKS, Standing, Store
 from benchmark.runs.work import POLL, Worker
 from benchmark.sources import is_own
 
@@ -73,6 +73,8 @@ class Schedule:
         self._working: list[_AtWork] = []
         self._done: set[int] = set()
         self._asked: dict[str, float] = {}
+        self.refused: dict[str, str] = {}
+        """Why a cell was not done, by its folder: another user's bears its name."""
 
     def run(self) -> None:
         """Do them; returns when all are there.
@@ -165,8 +167,10 @@ class Schedule:
                 standing = self._store.standing(cell.folder, read=True)
                 if standing.state == "damaged":
                     self._display.say(f"{cell.label}: damaged ({standing.reason}): done again")
-                self._outlook.begin(cell.folder)
-                return
+                line = self._refused(cell, standing)
+                if line is None:
+                    self._outlook.begin(cell.folder)
+                    return
         except BaseException:
             self._close(one)
             raise
@@ -202,6 +206,19 @@ class Schedule:
         free = memory.available_bytes()
         return free is None or free >= self._worker.largest
 
+    def _refused(self, cell: CellPlan, standing: Standing) -> str | None:
+        """Why a cell cannot be done here: nothing could take the place of another user's."""
+        if standing.state == "closed":
+            why = standing.reason
+        else:
+            try:
+                self._store.require_replaceable(cell.folder)
+                return None
+            except UserError as error:
+                why = str(error)
+        self.refused[cell.folder] = why
+        return f"{cell.label}: FAILED: {why}"
+
     def _of_another(self, cell: CellPlan) -> str | None:
         """What another process made of a cell since this run began."""
         if self._store.stamp(cell.folder) == self._before[cell.folder]:
@@ -229,6 +246,6 @@ def sweep(store: Store, display: Display) -> None:
     for path in store.leftovers():
         if locks.busy(store.cell_of(path)) is None:
             shutil.rmtree(path, ignore_errors=True)
-            swept += 1
+            swept += not path.exists()  # another user's may stay
     if swept:
         display.say(f"removed {swept} unfinished folders of processes that are gone")

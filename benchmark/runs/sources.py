@@ -82,7 +82,7 @@ def open_cohort(
         )
     from benchmark.cohorts.phantom import PhantomCohort
 
-    return PhantomCohort(spacing=spacing, cache=cache or default_cache() / "phantom")
+    return PhantomCohort(spacing=spacing, cache=cache)
 
 
 def tier_split(
