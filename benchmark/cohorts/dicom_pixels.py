@@ -28,6 +28,9 @@ STEEPEST = 1e5
 HIGHEST = 4095
 """HU of the densest that most scanners write; metal alone goes beyond, on few that do."""
 
+MOST_HU = 31743
+"""Highest HU of any scanner's extended scale."""
+
 LOWEST = -1200
 """HU below which no noise in air comes, in more than a few voxels."""
 
@@ -51,8 +54,8 @@ class Slice:
     low, middle, high : float
         Lowest, median and highest HU before they were clipped.
     above, below, cut, tissue : int
-        Pixels above `HIGHEST`, below `LOWEST` (without the most frequent value there), above what
-        16 bits hold, and above `FAT`.
+        Pixels above `HIGHEST`, below `LOWEST` (without the most frequent value there), above
+        `MOST_HU`, and above `FAT`.
     lung : numpy.ndarray of int
         Pixels of each whole HU of `LUNG`.
     corners : int
@@ -163,7 +166,7 @@ def _slice(data, header: SliceHeader, slope: float, intercept: float) -> Slice:
         float(real.max()) if real.size else -np.inf,
         np.count_nonzero(real > HIGHEST),
         low.size - int(usual),
-        np.count_nonzero(real > np.iinfo(np.int16).max),
+        np.count_nonzero(real > MOST_HU),
         np.count_nonzero(real > FAT),
         np.bincount(lung, minlength=LUNG[1] - LUNG[0]),
         corners,

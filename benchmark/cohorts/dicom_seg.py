@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.cohorts.dicom_header import SliceHeader
+from benchmark.cohorts.dicom_header import SliceHeader, number
 from benchmark.cohorts.dicom_open import open_dicom, quiet
 from benchmark.cohorts.dicom_series import Series
+from benchmark.cohorts.dicom_stored import PACKED, syntax_name
 from benchmark.cohorts.segment_names import labels_of_names
 from benchmark.errors import UserError
 
@@ -99,23 +100,23 @@ def _masks(path: Path, series: Series, headers: list[SliceHeader], table):
             data = open_dicom(path)
             _check(data, series, headers)
             read = highdicom.seg.Segmentation.from_dataset(data, copy=False)
-            names = {number: _name(read, number) for number in read.segment_numbers if number}
+            names = {n: _name(read, n) for n in read.segment_numbers if n}
             labels = labels_of_names(names.values(), WHERE, table)
             grid = _grid(series, str(data.get("FrameOfReferenceUID", "")))
             geometry = read.get_volume_geometry(allow_missing_positions=True)
             if geometry is None or prod(geometry.spatial_shape) > 2 * series.voxels.size:
                 raise UserError(f"{WHERE}: lies off the series' grid; save it on the scan's own")
-            for number, name in names.items():
+            for segment, name in names.items():
                 if labels[name]:
-                    yield labels[name], _mask(read, number, grid)
+                    yield labels[name], _mask(read, segment, grid)
     except (UserError, MemoryError):
         raise
     except Exception:  # damaged files raise many kinds, whose text may quote the header
         raise UserError(f"{WHERE}: cannot be read; export it again") from None
 
 
-def _name(read, number: int) -> str:
-    return str(read.get_segment_description(number).get("SegmentLabel") or "")
+def _name(read, segment: int) -> str:
+    return str(read.get_segment_description(segment).get("SegmentLabel") or "")
 
 
 def _check(data, series: Series, headers: list[SliceHeader]) -> None:
@@ -136,6 +137,17 @@ def _check(data, series: Series, headers: list[SliceHeader]) -> None:
     segments = len(data.SegmentSequence)
     if segments > MOST_SEGMENTS or int(data.NumberOfFrames) > segments * len(series.voxels):
         raise UserError(f"{WHERE}: has more segments or slices than its series can have")
+    syntax = data.file_meta.TransferSyntaxUID
+    if syntax.is_compressed and syntax not in PACKED:
+        raise UserError(f"{WHERE}: is packed as {syntax_name(data)}; export it uncompressed")
+    for group in (data.get("SharedFunctionalGroupsSequence") or ())[:1]:
+        for measures in group.get("PixelMeasuresSequence") or ():
+            said, true = number(measures, "SpacingBetweenSlices"), series.geometry.spacing[2]
+            # what is said here decides how many slices highdicom takes memory for
+            if said is not None and not abs(said - true) <= 0.05 * true:
+                raise UserError(
+                    f"{WHERE}: lies off the series' grid: its slices are not {true:.2f} mm apart"
+                )
     rows, columns = series.voxels.shape[1:]
     if sorted((int(data.Rows), int(data.Columns))) != sorted((rows, columns)):
         raise UserError(f"{WHERE}: has other rows and columns than its series")
@@ -153,8 +165,8 @@ def _grid(series: Series, frame: str):
     return highdicom.VolumeGeometry(affine, series.voxels.shape, "PATIENT", frame or None)
 
 
-def _mask(read, number: int, grid) -> np.ndarray:
-    volume = read.get_volume(segment_numbers=[number], allow_missing_positions=True)
+def _mask(read, segment: int, grid) -> np.ndarray:
+    volume = read.get_volume(segment_numbers=[segment], allow_missing_positions=True)
     if not np.isin(volume.array, (0, 1)).all():
         raise UserError(f"{WHERE}: holds shares of voxels; export a binary segmentation")
     # its corners in the series' own indices: a slice of it begins and ends where a slice does

@@ -214,7 +214,9 @@ def _notes(
     missing = int(places[-1]) + 1 - len(places)
     if missing:
         yield f"{missing} missing slices were filled with air; calcium in them is not scored"
-    if rank is None:
+    if len({header.path for header in headers}) == 1:
+        pass  # the order of slices within one file means nothing
+    elif rank is None:
         yield "instance numbers are missing or repeat; slices are in order of position"
     elif not (np.all(np.diff(rank) > 0) or np.all(np.diff(rank) < 0)):
         yield "non-monotonous slices: instance numbers jump; slices are in order of position"

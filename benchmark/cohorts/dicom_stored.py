@@ -19,16 +19,17 @@ from benchmark.errors import UserError
 JPEG = {
     "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51",
     "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",
 }  # fmt: skip
-"""JPEG, unpacked by GDCM: pydicom's own decoders know no lossless and no 12-bit JPEG."""
+"""JPEG and JPEG-LS, unpacked by GDCM: pydicom's own decoders know no lossless and no 12-bit JPEG,
+and pyjpegls never ends on JPEG-LS that is cut short."""
 
 PACKED = {
     "1.2.840.10008.1.2.5",
-    "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",
     "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",
     "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203",
 }  # fmt: skip
-"""RLE, JPEG-LS, JPEG 2000 and high-throughput JPEG 2000, unpacked by pydicom's decoders."""
+"""RLE, JPEG 2000 and high-throughput JPEG 2000, unpacked by pydicom's decoders."""
 
 RLE = "1.2.840.10008.1.2.5"
 """Unpacks to at most 64 times its size, and says no size of its own."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmark.cohorts.dicom_header import SliceHeader
-from benchmark.cohorts.dicom_pixels import HIGHEST, LOWEST, Slice
+from benchmark.cohorts.dicom_pixels import HIGHEST, LOWEST, MOST_HU, Slice
 from benchmark.errors import UserError
 
 MOST_ABOVE = 0.01
@@ -114,6 +114,12 @@ def check_values(headers: list[SliceHeader], slices: list[Slice]) -> None:
                     f"{share:.0%} of the values{which} lie {what} HU and are not HU of a body; "
                     "is RescaleIntercept wrong, or padding not declared?"
                 )
+    cut = sum(part.cut for part in slices)
+    if cut:
+        raise UserError(
+            f"{cut} values lie above {MOST_HU} HU (up to {max(p.high for p in slices):g}), "
+            "which no CT has; is rescale wrong, or padding not declared?"
+        )
     if any(part.bare for part in slices) and any(part.extended for part in slices):
         raise UserError(
             "negative values fill the unused bits (BitsStored) in some slices and not in others; "
@@ -138,9 +144,6 @@ def value_notes(headers: list[SliceHeader], slices: list[Slice], lowest: int) ->
             f"{corners} pixels in the corners hold one value above {HIGHEST} HU that no header "
             "declares as padding; they were taken as air"
         )
-    cut = sum(part.cut for part in slices)
-    if cut:
-        yield f"{cut} values above 32767 HU were cut to it"
     if any(part.lossy for part in slices) or any(header.lossy for header in headers):
         yield "the images were compressed with loss; scores from them may be off"
     if min(part.low for part in slices) > CROPPED >= lowest:  # padding hides it from `judge`

@@ -230,3 +230,19 @@ def test_overlays_in_unused_bits_do_not_change_hu(tmp_path):
         data.add_new(0x60000102, "US", 14)
         data.save_as(path)
     np.testing.assert_array_equal(only(tmp_path / "d")[0], VOXELS)
+
+
+def test_values_that_no_ct_has_are_refused(tmp_path):
+    voxels = VOXELS.astype(np.int32)
+    voxels[3, 12, 12] = 32767
+    series(tmp_path / "d", voxels, signed=False, intercept=-1024)
+    assert "1 values lie above 31743 HU (up to 32767), which no CT has" in refusal(tmp_path / "d")
+
+
+def test_metal_of_an_extended_scale_is_read(tmp_path):
+    voxels = VOXELS.copy()
+    voxels[3, 12, 12] = 20000
+    series(tmp_path / "d", voxels, signed=False, intercept=-8192)
+    read, row = only(tmp_path / "d")
+    np.testing.assert_array_equal(read, voxels)
+    assert (row.verdict, row.reason) == ("ready", "")

@@ -1,11 +1,10 @@
 """DICOM segmentations as labels: by their segments' names, on the series that they refer to."""
 
-import highdicom
 import numpy as np
 import pydicom
 import pytest
-from pydicom.sr.codedict import codes
 from pydicom.uid import RTStructureSetStorage
+from several import segment
 from written import SECRETS, arrays, series
 
 from benchmark.cohorts.dicom import DicomCohort
@@ -16,32 +15,6 @@ VOXELS, LABELS = arrays()
 TWO = LABELS.copy()
 TWO[4, 12, 8:12] = 2
 BRIGHT = np.where(TWO > 0, np.int16(250), VOXELS)
-
-
-def segment(folder, mask, names, name="seg.dcm", kind="BINARY", edit=None, **options):
-    """Write a segmentation of the series in a folder; value k of the mask is segment k."""
-    sources = [pydicom.dcmread(path) for path in sorted(folder.glob("0*.dcm"))]
-    for source in sources:
-        for empty in ("PatientSex", "AccessionNumber", "StudyID", "StudyTime",
-                      "ReferringPhysicianName"):  # fmt: skip
-            setattr(source, empty, "")
-    described = [
-        highdicom.seg.SegmentDescription(
-            segment_number=number,
-            segment_label=label,
-            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-            segmented_property_type=codes.SCT.Lesion,
-            algorithm_type="MANUAL",
-        )
-        for number, label in enumerate(names, start=1)
-    ]
-    made = highdicom.seg.Segmentation(
-        sources, mask, kind, described, "1.2.826.99.1.77", 1, f"1.2.826.99.1.78.{name.count('b')}",
-        1, "maker", "model", "1", "1", **options,
-    )  # fmt: skip
-    if edit:
-        edit(made)
-    made.save_as(folder / name)
 
 
 def checked(folder):
