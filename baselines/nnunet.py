@@ -21,7 +21,8 @@ from benchmark.training.curve import Report
 from benchmark.training.loop import CellFailed
 from benchmark.training.predict import CellResult, expect_masks, record_mask
 from benchmark.training.prepare import Example, Prepared
-from benchmark.training.settings import Settings
+from benchmark.training.settings import Budget, Settings
+from benchmark.training.shares import overspent
 
 DATASET = "Dataset001_Calcium"
 LABELS = {"background": 0, "LAD": 1, "LCX": 2, "RCA": 3}
@@ -162,7 +163,8 @@ class NNUNet:
         result.curve = [tuple(point) for point in ledger.pop("curve")]
         result.ledger = {**ledger, "budget": settings.budget, "grid": list(prepared.grid.shape)}
         helped = ("losses on candidates alone, Dice of the batch",) if self.candidates else ()
-        result.notes = (*self.notes, *helped, *self._narrowed())
+        over = overspent(ledger, ledger["stages"], Budget.parse(settings.budget))
+        result.notes = (*self.notes, *helped, *self._narrowed(), *filter(None, (over,)))
         return result
 
     def _narrowed(self) -> tuple[str, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 
 import click
@@ -30,27 +28,14 @@ from benchmark.commands.show import show
 from benchmark.commands.simulate import simulate
 from benchmark.commands.split import split
 from benchmark.commands.submit import submit
+from benchmark.cores import wait_asleep
 from benchmark.errors import UserError
+from benchmark.streams import make_ready
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 LONGEST_MESSAGE = 2000
 """Characters of an error."""
-
-_DISK = {
-    errno.ENOSPC: "no space left on the disk",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "no permission",
-    errno.EPERM: "no permission",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOTDIR: "not a folder",
-    errno.EISDIR: "is a folder, not a file",
-    errno.EIO: "the disk reports an input/output error",
-    errno.EFBIG: "a file would be larger than the system allows",
-    errno.ESTALE: "the network folder is gone",
-    errno.ENAMETOOLONG: "the name is too long",
-    errno.ELOOP: "links that lead in a circle",
-}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -98,9 +83,11 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0 all went well; 1 a method failed, or `check` found a fault; 2 bad input, or a disk that is
-        full or not writable; 130 interrupted by Ctrl-C, 143 ended by SIGTERM.
+        0 all went well; 1 a method failed, or `check` found a fault; 2 bad input, or a system that
+        refuses (a full disk, no permission); 130 interrupted by Ctrl-C, 143 ended by SIGTERM.
     """
+    wait_asleep()
+    make_ready()
     try:
         status = cli.main(arguments, prog_name="benchmark", standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -119,23 +106,35 @@ def main(arguments: list[str] | None = None) -> int:
         word = "interrupted" if status == INTERRUPTED else "ended by SIGTERM"
         print(f"{word}; {kept}: the same command goes on", file=sys.stderr)
         return status
-    except BrokenPipeError:
-        # The reader, `head` for instance, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except MemoryError:
         return _complain("not enough memory; close other programs, or give it less at once")
     except OSError as error:
-        if error.errno not in _DISK:
+        from benchmark.system_errors import in_words
+
+        return _complain(in_words(error))
+    except UnicodeEncodeError as error:
+        if error.encoding != sys.getfilesystemencoding():
             raise
-        where = f": {error.filename}" if error.filename else ""
-        notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-        return _complain(_DISK[error.errno] + where + notes)
+        return _complain(
+            f"this system's encoding, {error.encoding}, has no name for {error.object!r}; set "
+            "PYTHONUTF8=1, or a locale with UTF-8"
+        )
+    except RuntimeError as error:
+        from concurrent.futures import BrokenExecutor
+
+        if isinstance(error, BrokenExecutor):
+            return _complain(
+                "a worker process was ended by the system, perhaps for want of memory; give it "
+                "less at once: --workers 1"
+            )
+        if "can't start new thread" not in str(error):
+            raise
+        return _complain("the system gives no more threads; allow more (ulimit -u)")
 
 
 def _complain(message: str) -> int:
     # A message may quote a file of anybody's: no control characters, no endless line.
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     shown = line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]} ..."
-    print(f"error: {shown.encode('utf-8', 'replace').decode()}", file=sys.stderr)
+    print(f"error: {shown}", file=sys.stderr)
     return BAD_INPUT

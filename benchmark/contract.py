@@ -140,9 +140,9 @@ class Stage:
     Attributes
     ----------
     name : str
-        Shown while it runs and in the ledger.
+        Shown while it runs and in the ledger; each stage of a method has its own.
     share : float
-        Share of the method's budget, 0 to 1; the shares of a method add up to 1.
+        Share of the method's budget, above 0; the shares of a method add up to 1.
     losses : callable
         ``losses(batch) -> dict[str, Tensor]``; the terms are added up.
     parameters : iterable of Parameter

@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmark.whole import named_errors
+
 MANIFEST = "manifest.json"
 
 _NO_MANIFEST = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -83,6 +85,7 @@ def to_disk(path: Path) -> None:
     """Wait until a file or the names in a folder are on the disk: a power failure spares them."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with named_errors(path):
+            os.fsync(handle)
     finally:
         os.close(handle)

@@ -13,6 +13,12 @@ import sys
 from pathlib import Path
 
 _PROC = Path("/proc/self")
+_CGROUPS = (
+    # container limits, version 2 and version 1: limit, used, and what of it the system may drop
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat",
+     "total_inactive_file"),
+)  # fmt: skip
 
 
 def held_bytes() -> int:
@@ -23,6 +29,31 @@ def held_bytes() -> int:
 def peak_bytes() -> int:
     """Most memory that this process held, bytes, since `begin_peak` where the system heeds it."""
     return _told("VmHWM") or _most()
+
+
+def available_bytes(
+    meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")
+) -> int | None:
+    """Memory that further processes may take, bytes; None where the system does not tell.
+
+    In a container this is what its limit leaves, if that is less than the machine has free.
+    """
+    found = []
+    try:
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) * 1024)
+    except (OSError, ValueError, IndexError):
+        pass
+    for limit, used, stat, cache in _CGROUPS:
+        try:
+            most = int((cgroup / limit).read_text())  # "max" is no number: no limit
+            held = int((cgroup / used).read_text())
+            values = dict(line.split() for line in (cgroup / stat).read_text().splitlines())
+            found.append(max(0, most - held + int(values.get(cache, 0))))
+        except (OSError, ValueError):
+            continue
+    return min(found, default=None)
 
 
 def begin_peak() -> None:

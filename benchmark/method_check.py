@@ -8,7 +8,6 @@ words, if the network does not keep to `benchmark.contract`.
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,14 @@ from benchmark.contract import (
 )
 from benchmark.errors import UserError
 from benchmark.methods import Method
+from benchmark.option_values import REMEDY as PLAIN_OPTIONS
+from benchmark.option_values import holds, refusal
+from benchmark.training import kept as kept_weights
+from benchmark.training import shares
 from benchmark.training.grid import CHANNELS
+from benchmark.training.kept import REMEDY
+from benchmark.training.outside import Shared
+from benchmark.training.settings import Settings
 
 GRID = (8, 12, 12)
 OTHER_GRIDS = ((8, 8, 8), (9, 13, 11), (12, 16, 16))
@@ -37,6 +43,9 @@ RATE = 3e-3
 STEPS = 30
 FALL = 0.7
 """After `STEPS` steps on two scans the loss must be below this share of the first."""
+
+SETTINGS = Settings("1 steps", (3.0, 7.5, 7.5), WIDTH, 2, RATE)
+"""Of what is compared after saving: numbers of 32 bits."""
 
 TIMED_GRID = (16, 32, 32)
 TIMED_WIDTH = 16
@@ -228,14 +237,8 @@ def check_options(subject: Subject) -> None:
                 f"the constructor's {parameter.name!r} has no default",
                 "give it one: the harness passes grid, in_channels and width alone",
             )
-        try:
-            json.dumps(parameter.default, allow_nan=False)
-        except (TypeError, ValueError):
-            raise Fault(
-                f"the default of {parameter.name!r}, {parameter.default!r:.60}, cannot be "
-                "written as JSON",
-                "take a number, text, true or false, or a list of them: a run notes every option",
-            ) from None
+        if not holds(parameter.default):
+            raise Fault(refusal(parameter.name, repr(parameter.default)), PLAIN_OPTIONS)
 
 
 def check_shapes(subject: Subject) -> None:
@@ -312,14 +315,9 @@ def check_one_alone(subject: Subject) -> None:
 
 def check_stages(subject: Subject) -> None:
     """stages share the budget out"""
-    stages = stages_of(subject.build())
-    if not stages or not all(isinstance(stage, Stage) for stage in stages):
-        raise Fault("stages() does not give a list of Stage", "see benchmark/contract.py")
-    total = sum(stage.share for stage in stages)
-    if abs(total - 1) > 1e-6:
-        raise Fault(
-            f"the shares of its stages add up to {total:g}", "let them add up to 1: the budget"
-        )
+    problem, remedy = shares.fault(stages_of(subject.build()))
+    if problem:
+        raise Fault(problem, remedy)
 
 
 def check_gradients(subject: Subject) -> None:
@@ -390,29 +388,21 @@ def check_learning(subject: Subject) -> None:
 
 def check_saving(subject: Subject) -> None:
     """saved and loaded it gives the same outputs"""
-    from safetensors.torch import load, save
-
     model = subject.build()
+    witness = kept_weights.Witness(
+        lambda: subject.kind(GRID, CHANNELS, WIDTH, **subject.method.options),
+        (two_scans().image,),
+        SETTINGS,
+        torch.device("cpu"),
+        fresh=Shared(model).as_at_first,
+    )
     train(model, two_scans(), 2)
+    witness.hear(model)
+    witness.hear_again(model)
     try:
-        data = save({k: v.clone().contiguous() for k, v in model.state_dict().items()})
-    except Exception as error:
-        raise Fault(
-            f"its state cannot be saved ({type(error).__name__}: {error})",
-            "a state_dict holds tensors alone",
-        ) from None
-    torch.manual_seed(7)
-    other = subject.kind(GRID, CHANNELS, WIDTH, **subject.method.options)
-    other.load_state_dict(load(data))
-    image = two_scans().image
-    with torch.no_grad():
-        mine, loaded = model.eval()(image), other.eval()(image)
-    for key in mine.keys() & set(KEYS.values()):
-        if not torch.allclose(mine[key], loaded[key], rtol=1e-4, atol=1e-5):
-            raise Fault(
-                f"{key!r} differs after saving and loading",
-                "what the network learns must lie in parameters or in register_buffer",
-            )
+        witness.verify(kept_weights.saved_and_read(kept_weights.state_of(model)))
+    except kept_weights.NotTheNetwork as error:
+        raise Fault(str(error).removesuffix(f"; {REMEDY}"), REMEDY) from None
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
@@ -456,14 +446,14 @@ def run_checks(subject: Subject) -> Iterator[tuple[str, Fault | None]]:
             fault = found
         except UserError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             fault = _own_error(subject, error)
         yield title_of(check), fault
         if fault is not None and check in FIRST:
             return
 
 
-def _own_error(subject: Subject, error: Exception) -> Fault:
+def _own_error(subject: Subject, error: BaseException) -> Fault:
     """An exception in the network's code as a fault: which line of it, and what it said."""
     file, place, words = inspect.getsourcefile(subject.kind), "", " ".join(str(error).split())
     trace = error.__traceback__

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import inspect
-import json
-import re
-import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.sources import own_sources
+from benchmark.frozen import import_own
+from benchmark.names import option_texts, own_class, split_base, told_apart
+from benchmark.option_values import REMEDY, as_json, holds, refusal
+from benchmark.sources import Code, is_own, own_text, read_code
 from benchmark.yaml_values import read_value
 
 EXPECTATIONS = ("lower", "higher", "")
@@ -50,6 +49,8 @@ class Method:
         False tests the base's own weights with the change made, without training again.
     external : bool
         True for a system that trains itself and is no network of the contract's.
+    code : Code or None
+        Of a user's own: its files as they were when it was found, which are what is run.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Method:
     expect: str = ""
     retrain: bool = True
     external: bool = False
+    code: Code | None = field(default=None, repr=False, compare=False)
 
     @property
     def family(self) -> str:
@@ -76,42 +78,135 @@ class Method:
             ", ".join(f"{k} = {written(v)}" for k, v in self.options.items()) if self.base else ""
         )
 
+    def read(self) -> Method:
+        """The method with its code, if it is a user's own and that is not known yet.
+
+        Raises
+        ------
+        UserError
+            If a file cannot be read, cannot be imported, or ends the program.
+        """
+        if self.code is not None or not is_own(self.target):
+            return self
+        return replace(self, code=self._look()[0])
+
     def load(self) -> type:
-        """The class behind the name.
+        """The class behind the name, imported into this process.
+
+        A user's file changes for all others what it likes: only processes that are there for this
+        one network should do so. `facts` tells of the class without.
 
         Raises
         ------
         UserError
             If the module or the class cannot be found or does not import.
         """
-        module_name, _, class_name = self.target.partition(":")
+        class_name = self.target.rpartition(":")[2]
+        code = self.code
+        if code is None and is_own(self.target):
+            code = read_code(self._module)
         try:
-            module = _import(module_name)
+            if code is None:
+                module = importlib.import_module(self._module)
+            else:
+                module = import_own(code.digest, code.module, code.path, code.files)
         except UserError:
             raise
         except Exception as error:
             raise UserError(
-                f"method {self.name!r}: importing {module_name} failed: "
+                f"method {self.name!r}: importing {self._module} failed: "
                 f"{type(error).__name__}: {error}"
             ) from error
+        except SystemExit as error:
+            raise UserError(
+                f"method {self.name!r}: importing {self._module} ended the program "
+                f"(SystemExit: {error})"
+            ) from None
         if not hasattr(module, class_name):
-            raise UserError(f"method {self.name!r}: {module_name} has no class {class_name!r}")
+            raise self._no_class()
         return getattr(module, class_name)
 
-    def source(self) -> str:
-        """Text of the files that define the method: a changed line makes a new run."""
-        return own_sources(inspect.getfile(self.load()))
+    def facts(self) -> dict:
+        """What its class says of itself; of a user's own, asked in another process.
 
-    def defaults(self) -> dict:
-        """Every option of the class with its default.
+        Returns
+        -------
+        dict
+            ``outputs``, ``defaults`` by option, ``refused`` (`repr` of defaults that JSON cannot
+            hold) and ``takes_any`` (further options).
 
         Raises
         ------
         UserError
-            If the method cannot be loaded.
+            As `load`.
         """
-        parameters = inspect.signature(self.load()).parameters.values()
-        return {p.name: p.default for p in parameters if p.default is not p.empty}
+        if is_own(self.target):
+            classes = self._look()[1]
+            class_name = self.target.rpartition(":")[2]
+            if class_name not in classes:
+                raise self._no_class()
+            return classes[class_name]
+        kind = self.load()
+        parameters = inspect.signature(kind).parameters.values()
+        return {
+            "outputs": list(getattr(kind, "outputs", ())),
+            "defaults": {p.name: p.default for p in parameters if p.default is not p.empty},
+            "refused": {},
+            "takes_any": any(p.kind is p.VAR_KEYWORD for p in parameters),
+        }
+
+    def defaults(self) -> dict:
+        """Every option of the class with its default; see `facts`."""
+        return self.facts()["defaults"]
+
+    def try_to_build(self, *arguments: object) -> tuple[str, ...]:
+        """Build its network, a user's own in another process, and throw it away; its outputs.
+
+        Raises
+        ------
+        UserError
+            If an option has a value that the class refuses.
+        """
+        if is_own(self.target):
+            from benchmark.look import try_to_build
+
+            code, class_name = self.read().code, self.target.rpartition(":")[2]
+            try:
+                return try_to_build(code, class_name, arguments, self.options)
+            except UserError as error:
+                raise UserError(f"method {self.name!r}: {error}") from None
+        try:
+            return tuple(self.load()(*arguments, **self.options).outputs)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"method {self.name!r}: {error}") from None
+
+    def source(self) -> str:
+        """Text of the files that define the method: a changed line makes a new run.
+
+        Raises
+        ------
+        UserError
+            If they cannot be read.
+        """
+        if is_own(self.target):
+            return (self.code or read_code(self._module)).text
+        return own_text(self._module)
+
+    @property
+    def _module(self) -> str:
+        return self.target.rpartition(":")[0]
+
+    def _look(self) -> tuple[Code, dict]:
+        from benchmark.look import look
+
+        try:
+            return look(self.code or read_code(self._module), self._module)
+        except UserError as error:
+            raise UserError(f"method {self.name!r}: {error}") from None
+
+    def _no_class(self) -> UserError:
+        _, _, class_name = self.target.rpartition(":")
+        return UserError(f"method {self.name!r}: {self._module} has no class {class_name!r}")
 
     def settled(self, tier_options: dict | None = None) -> Method:
         """The method with every option stated: defaults, then the tier's, then its own.
@@ -124,22 +219,28 @@ class Method:
         Raises
         ------
         UserError
-            If an option is unknown (the nearest is named).
+            If an option is unknown (the nearest is named), or JSON cannot hold its value.
         """
-        known = self.defaults()
+        facts = self.facts()
+        known, refused = facts["defaults"], facts["refused"]
         tier = tier_options or {}
         of_family, of_name = tier.get(self.family) or {}, tier.get(self.name) or {}
         stated = {**of_family, **self.options, **of_name}
-        takes_any = any(
-            p.kind is p.VAR_KEYWORD for p in inspect.signature(self.load()).parameters.values()
-        )
-        for option in stated:
-            if option not in known and not takes_any:
+        for option, shown in refused.items():
+            if option not in stated:
+                raise UserError(f"method {self.name!r}: {refusal(option, shown)}; {REMEDY}")
+        for option, value in stated.items():
+            if not holds(value):
+                raise UserError(
+                    f"method {self.name!r}: the value of {option!r}, {value!r:.60}, cannot be "
+                    f"written as JSON; {REMEDY}"
+                )
+            if option not in known and option not in refused and not facts["takes_any"]:
                 close = difflib.get_close_matches(option, known, n=1, cutoff=0.4)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 there = f" (there are: {', '.join(known)})" if known else " (it has none)"
                 raise UserError(f"method {self.family!r} has no option {option!r}{hint}{there}")
-        return replace(self, options=_plain({**known, **stated}))
+        return replace(self, options=as_json({**known, **stated}))
 
 
 def written(value: object) -> str:
@@ -150,25 +251,6 @@ def written(value: object) -> str:
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
     return text.strip().removesuffix("...").strip()
-
-
-def _plain(options: dict) -> dict:
-    """Options as JSON has them: tuples become lists, what JSON does not know its `repr`."""
-    return json.loads(json.dumps(options, default=repr))
-
-
-def _import(name: str):
-    if not name.endswith(".py"):
-        return importlib.import_module(name)
-    path = Path(name)
-    if not path.is_file():
-        raise UserError(f"no such file: {path} (a method may be given as path/to/net.py:Net)")
-    module_name = f"user_method_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 _BOTH = ("mask", "head")
@@ -294,16 +376,19 @@ def find(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    base, plus, _ = name.partition("+")
-    if plus:
-        return ablation(find(base), read_options(name), name)
     from benchmark.plugins import installed
 
-    own = installed().get(name)
-    if ":" in name:
-        own = Method(name, name.rpartition(":")[2], name, ())
+    plugins = installed()
+    base, rest = split_base(name, {**METHODS, **plugins})
+    if rest:
+        return ablation(find(base), read_options(name, rest), name)
+    own = plugins.get(name)
+    found = own_class(name)
+    if own is None and found is not None:
+        own = Method(name, found[1], name, ())
     if own is not None:
-        outputs = tuple(getattr(own.load(), "outputs", ()))
+        own = own.read()
+        outputs = tuple(own.facts()["outputs"])
         if not outputs or not set(outputs) <= {"mask", "head"}:
             raise UserError(f"{name}: the class needs outputs = ('mask',), ('head',) or both")
         return replace(own, outputs=outputs)
@@ -312,22 +397,35 @@ def find(name: str) -> Method:
     raise UserError(f"unknown method {name!r}{hint} (`benchmark list methods` shows all)")
 
 
-def read_options(name: str) -> dict:
-    """The options written in ``base+option=value+option=value``.
+def read_options(name: str, rest: str) -> dict:
+    """The options written behind a method's name.
+
+    Parameters
+    ----------
+    name : str
+        The whole, for messages.
+    rest : str
+        ``+option=value+option=value``, see `benchmark.names.split_base`.
 
     Raises
     ------
     UserError
         If one is not so written.
     """
-    options = {}
-    # 1e+3 holds a plus of its own
-    for part in re.split(r"\+(?=[A-Za-z_])", name)[1:]:
-        option, equals, value = part.partition("=")
-        if not equals or not option or not value:
-            raise UserError(f"method {name!r}: write METHOD+OPTION=VALUE, as mmwfanet+fusion=sum")
-        options[option.strip()] = read_value(value, f"method {name!r}: {option}")
-    return options
+    pairs = option_texts(rest)
+    if pairs is None:
+        raise UserError(
+            f"method {name!r}: write METHOD+OPTION=VALUE, as mmwfanet+fusion=sum (a value that "
+            "holds + in quotes, a file as path/to/net.py:Net)"
+        )
+    return {option: read_value(text, f"method {name!r}: {option}") for option, text in pairs}
+
+
+def with_own_titles(methods: Iterable[Method]) -> tuple[Method, ...]:
+    """The methods under titles of which no two are equal; see `benchmark.names.told_apart`."""
+    methods = tuple(methods)
+    titles = told_apart(((method.name, method.title) for method in methods), METHODS)
+    return tuple(replace(method, title=titles[method.name]) for method in methods)
 
 
 def ablation(

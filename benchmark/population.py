@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.errors import UserError
 from benchmark.metrics import Replicates, replicate
@@ -40,6 +40,8 @@ class Population:
         Standard deviation of F1 whole between seeds.
     seed_sd_from : str
         Where that comes from.
+    patients : tuple of int or None
+        Number of each scan's patient; None: each scan is of another patient.
     """
 
     name: str
@@ -48,6 +50,13 @@ class Population:
     fn: Array
     seed_sd: float
     seed_sd_from: str
+    patients: tuple[int, ...] | None = None
+
+    def scans_of(self) -> list[NDArray[np.intp]]:
+        """Places of each patient's scans."""
+        count = self.tp.shape[1]
+        whose = np.arange(count) if self.patients is None else np.asarray(self.patients)
+        return [np.flatnonzero(whose == patient) for patient in range(int(whose.max()) + 1)]
 
 
 def model_population(seed: int = 0, seed_sd: float = SEED_SD) -> Population:
@@ -106,7 +115,8 @@ def run_population(plan: dict, cells, method: str | None, seed_sd: float | None)
             raise UserError("the run has one seed: the noise of training is not in it; --seed-sd")
         seed_sd, where = noise.sd, f"measured, {noise.df} degrees of freedom"
     cohort = f"{plan['suite']}, {plan['scale']}, {plan['cohort']['name']}"
-    return Population(f"{own[0].title} of {cohort}", tp, fp, fn, seed_sd, where)
+    name = f"{own[0].title} of {cohort}"
+    return Population(name, tp, fp, fn, seed_sd, where, own[0].patients)
 
 
 def planted(tp: Array, fp: Array, fn: Array, target: float) -> tuple[Array, Array, Array]:
@@ -130,15 +140,19 @@ def planted(tp: Array, fp: Array, fn: Array, target: float) -> tuple[Array, Arra
     return tp - moved, fp, fn + moved
 
 
-def figure_of(trainings: list[tuple[Array, Array, Array]], resamples: int | None) -> Replicates:
+def figure_of(
+    trainings: list[tuple[Array, Array, Array]],
+    resamples: int | None,
+    patients: ArrayLike | None = None,
+) -> Replicates:
     """F1 whole of one method from the volumes (tp, fp, fn) of its trainings.
 
-    `resamples` None takes the usual number.
+    `resamples` None takes the usual number; `patients` as in `replicate`.
     """
     overlap = tuple(np.stack(part) for part in zip(*trainings, strict=True))
     more = {} if resamples is None else {"resamples": resamples}
     n = overlap[0].shape[1]
-    return replicate(np.zeros((n, 3, 4)), None, overlap, **more)[MAIN]
+    return replicate(np.zeros((n, 3, 4)), None, overlap, patients=patients, **more)[MAIN]
 
 
 def f1_whole(tp: Array, fp: Array, fn: Array) -> float:

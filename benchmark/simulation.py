@@ -1,7 +1,8 @@
 """Boards whose truth is known, judged as real ones are: how often is the verdict right?
 
-Simulated patients are drawn with replacement from a population of scans with their hits, false
-alarms and misses (mm3): one method of a finished run, or the model of `population`.
+Simulated patients are drawn with replacement, each with all of their scans, from a population of
+scans with their hits, false alarms and misses (mm3): one method of a finished run, or the model of
+`population`.
 A simulated training (a seed) takes the volumes of one of the population's trainings, moved to their
 common F1, and then shifts F1 by a normal deviate: the noise of training. A planted loss turns the
 same share of every scan's hits into misses, so that the population's F1 falls by exactly that much.
@@ -30,7 +31,7 @@ class Board:
     Attributes
     ----------
     patients : int
-        Test scans of each board.
+        Test patients of each board, with all of their scans.
     seeds : int
         Trainings of each method.
     methods : int
@@ -113,17 +114,21 @@ def simulate(
     level = float(np.mean([f1_whole(*one) for one in _trainings(population)]))
     levelled = [planted(*one, level) for one in _trainings(population)]
     verdicts, alone, differences, detectable = [], [], [], []
+    owned = population.scans_of()
     for _ in range(repeat):
-        patients = rng.integers(population.tp.shape[1], size=board.patients)
+        drawn = [owned[patient] for patient in rng.integers(len(owned), size=board.patients)]
+        scans = np.concatenate(drawn)
+        # one drawn twice is two patients of the board
+        whose = np.repeat(np.arange(board.patients), [len(own) for own in drawn])
         figures = []
         for row in range(board.methods):
             goal = level - (loss if row == 1 else 0.0)
             own = [
-                _training(levelled, patients, goal + rng.normal(0, population.seed_sd), rng)
+                _training(levelled, scans, goal + rng.normal(0, population.seed_sd), rng)
                 for _ in range(board.seeds)
             ]
             # rows that only lend their spread over seeds need no resamples
-            figures.append(figure_of(own, None if row < 2 else 1))
+            figures.append(figure_of(own, None if row < 2 else 1, whose))
         noise = pooled_noise(figures)
         found = contrast([(1, figures[1], noise), (-1, figures[0], noise)])
         family = [[found]] + [[_nothing(found)]] * (board.family - 1)
@@ -177,10 +182,10 @@ def _trainings(population: Population):
     return zip(population.tp, population.fp, population.fn, strict=True)
 
 
-def _training(levelled, patients: NDArray, goal: float, rng) -> tuple[Array, Array, Array]:
-    """One simulated training on the drawn patients; its population has the goal's F1."""
+def _training(levelled, scans: NDArray, goal: float, rng) -> tuple[Array, Array, Array]:
+    """One simulated training on the drawn patients' scans; its population has the goal's F1."""
     whole = planted(*levelled[int(rng.integers(len(levelled)))], min(goal, 1.0))
-    return tuple(part[patients] for part in whole)
+    return tuple(part[scans] for part in whole)
 
 
 def _nothing(found):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +15,9 @@ from benchmark.challenge.checker import Progress, Report, check_submission, geom
 from benchmark.challenge.maps import NAMING, Naming
 from benchmark.cohorts.base import Cohort, Scan
 from benchmark.cohorts.geometry import write_labels
+from benchmark.cohorts.same_scans import content_of
 from benchmark.errors import UserError
+from benchmark.whole import draft_file, draft_folder
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """Date of every file in the zip, so that the same maps give the same bytes."""
@@ -74,13 +75,16 @@ def build_submission(
     if out.exists() or out.is_symlink():
         raise UserError(f"{out}: is there already; remove it or name another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    draft.chmod(0o755)  # mkdtemp makes it ours alone; a submission is to be handed on
+    draft = draft_folder(out.parent, f".{out.name}.")
     try:
-        failed = _write_maps(labeller, cohort, ids, draft, naming, progress)
+        failed, seen = _write_maps(labeller, cohort, ids, draft, naming, progress)
         if failed:
             return Report(faults=failed)
         report = check_submission(draft, cohort, ids, naming, workers=workers)
+        if seen:
+            report.warnings.insert(
+                0, f"the network was trained on {len(seen)} of these scans ({', '.join(seen[:3])})"
+            )
         # The draft's name means nothing to anybody.
         for lines in (report.faults, report.warnings):
             lines[:] = [line.replace(str(draft), str(out)) for line in lines]
@@ -98,12 +102,15 @@ def _write_maps(
     folder: Path,
     naming: Naming,
     progress: Progress | None,
-) -> list[str]:
-    """Write the map of each scan; return a line for each that has none."""
-    failed = []
+) -> tuple[list[str], list[str]]:
+    """Write the map of each scan; return a line for each that has none, and ids trained on."""
+    failed, seen = [], []
+    known = getattr(labeller, "trained_on", {})
     for done, id in enumerate(ids, start=1):
         try:
             scan = cohort.load(id)
+            if known and content_of(scan.voxels) in known:
+                seen.append(id)
             labels = labeller.predict(scan).labels
             if labels is None:
                 raise UserError(f"{id}: the network gives scores and no labels")
@@ -115,7 +122,7 @@ def _write_maps(
             failed.append(text if id in text else f"{id}: {text}")
         if progress:
             progress(done, len(ids))
-    return failed
+    return failed, seen
 
 
 def _publish(draft: Path, out: Path) -> None:
@@ -123,14 +130,13 @@ def _publish(draft: Path, out: Path) -> None:
     if out.suffix.lower() != ".zip":
         os.rename(draft, out)
         return
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    packed = draft_file(out.parent, f".{out.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with packed.open("wb") as file:
             pack(draft, file)
-        os.chmod(name, 0o644)
-        os.replace(name, out)
+        os.replace(packed, out)
     finally:
-        Path(name).unlink(missing_ok=True)
+        packed.unlink(missing_ok=True)
 
 
 def pack(folder: Path, target: Path | object) -> None:

@@ -117,7 +117,13 @@ def _check_scan(
     if reading.labels is None:
         return Report(list(reading.faults))
     lesions, faults, warnings = check_labels(scan, reading.labels, source.where(header))
-    return Report([*reading.faults, *faults], warnings, {id: lesions})
+    return Report([*reading.faults, *faults], [*unusual(cohort, id), *warnings], {id: lesions})
+
+
+def unusual(cohort: Cohort, id: str) -> list[str]:
+    """What `benchmark data check` would warn of, of a scan that was read before."""
+    warning = cohort.warning_of(id)
+    return [f"{id}: {warning}"] if warning else []
 
 
 def find_maps(source: Source, ids: Iterable[str], naming: Naming) -> dict[str, list[str]]:

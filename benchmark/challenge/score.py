@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.calcium import SCORES, TARGETS
-from benchmark.challenge.checker import Progress, check_labels, find_maps, geometry_of
+from benchmark.challenge.checker import Progress, check_labels, find_maps, geometry_of, unusual
 from benchmark.challenge.maps import NAMING, Naming, read_map
 from benchmark.challenge.processes import mapped
 from benchmark.challenge.scorer import (
@@ -153,6 +153,7 @@ def _score_scan(
             scan, reading.labels, source.where(header), rules.conventions
         )
         remarks = (*remarks, *faults, *warnings)
+    remarks = (*unusual(cohort, id), *remarks)
     patient = score_patient(scan.voxels, scan.labels, reading.labels, scan.spacing, rules)
     return _Scored(patient, worst, (), remarks)
 

@@ -20,13 +20,15 @@ from benchmark.cluster.jobs import (
 from benchmark.cluster.options import SlurmOptions
 from benchmark.cluster.status import CellState, states, summary
 from benchmark.cluster.task import CellJob
-from benchmark.cores import usable_cores
+from benchmark.cohorts.patients import patients_in
+from benchmark.cores import jobs_beside
 from benchmark.errors import UserError
 from benchmark.runs.display import Display
-from benchmark.runs.execute import Outcome, Settled, require_bases, settle
+from benchmark.runs.execute import Outcome, Settled, edited, require_bases, settle
+from benchmark.runs.lock import Locks
 from benchmark.runs.plan import CellPlan
 from benchmark.runs.request import Request
-from benchmark.runs.store import Store, named
+from benchmark.runs.store import LOCKS, Store, named
 from benchmark.whole import write_text
 
 POLL_SECONDS = 2.0
@@ -73,14 +75,16 @@ def launch(
             raise UserError(f"--device {request.device} with --slurm gpus={slurm.gpus}: which?")
         threads = request.threads or slurm.cpus
     else:
-        jobs = jobs or usable_cores()
-        threads = request.threads or max(1, usable_cores() // jobs)
-    request = replace(request, threads=threads, out=request.out.resolve())
+        threads = request.threads or 1
+        jobs = jobs or jobs_beside(threads)
+    # within a job one cell after the other: the launcher has them done side by side
+    request = replace(request, threads=threads, jobs=1, out=request.out.resolve())
     settled = settle(request, display, device)
     request = replace(request, scale=settled.scale.name, device=settled.device)
     store = Store(request.out)
     require_bases(settled.plan, store)
     store.check_writable()
+    Locks(store.cells / LOCKS).require()
     run = store.root / settled.place
     write_text(run / "plan.json", _plan_text(settled))
     split = settled.split
@@ -92,7 +96,12 @@ def launch(
     display.say(
         f"{sum(map(len, groups))} of {total} runs in {len(groups)} jobs ({launcher}): {run}"
     )
-    tasks = [CellJob(request, tuple(cell.folder for cell in group)) for group in groups]
+    codes = {
+        cell.method.target.rpartition(":")[0]: cell.method.code
+        for cell in settled.plan.cells
+        if cell.method.code is not None
+    }
+    tasks = [CellJob(request, tuple(group), codes) for group in groups]
     if launcher == "slurm":
         _submit_slurm(tasks, run, slurm, jobs, settled)
         if not wait:
@@ -108,11 +117,14 @@ def launch(
             f"{len(missing)} of {total} runs left nothing ({missing[0]}); logs are in "
             f"{run / FOLDER}, and the same command does them again"
         )
+    patients = patients_in(settled.plan.values)
     kept = tuple(
-        named(cell, own.method) for cell, own in zip(cells, settled.plan.cells, strict=True)
+        named(cell, own.method, patients)
+        for cell, own in zip(cells, settled.plan.cells, strict=True)
     )
     failed = tuple(cell for cell in kept if cell.state == "failed")
-    return Outcome(settled.plan.values, kept, run, failed, settled.cohort)
+    lines = edited(settled.plan, "the jobs were submitted")
+    return Outcome(settled.plan.values, kept, run, failed, settled.cohort, lines)
 
 
 def _plan_text(settled: Settled) -> str:

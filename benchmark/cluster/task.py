@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from benchmark.runs.plan import CellPlan
 from benchmark.runs.request import Request
+from benchmark.sources import Code, give
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,20 @@ class CellJob:
     ----------
     request : Request
         With tier, device and threads stated.
-    cells : tuple of str
-        Folders, in the order of the plan.
+    plans : tuple of CellPlan
+        In the order of the plan.
+    codes : dict
+        Users' files as they were when the job was submitted, by name.
     """
 
     request: Request
-    cells: tuple[str, ...]
+    plans: tuple[CellPlan, ...]
+    codes: dict[str, Code] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Their folders."""
+        return tuple(cell.folder for cell in self.plans)
 
     def __call__(self) -> dict[str, str]:
         """Do them; the state of each."""
@@ -33,7 +43,9 @@ class CellJob:
         from benchmark.runs.display import Display
         from benchmark.runs.execute import execute
         from benchmark.runs.interrupt import Stopped
+        from benchmark.streams import make_ready
 
+        make_ready()
         requeue = signal.getsignal(signal.SIGUSR2)
         idle = signal.getsignal(signal.SIGTERM)
         asked = False
@@ -47,8 +59,9 @@ class CellJob:
             os.kill(os.getpid(), signal.SIGTERM)
 
         signal.signal(signal.SIGUSR2, heed)
+        give(self.codes)
         try:
-            outcome = execute(self.request, Display(make_console()), only=set(self.cells))
+            outcome = execute(self.request, Display(make_console()), only=self.plans)
         except Stopped:
             if asked and callable(requeue):
                 requeue(signal.SIGUSR2, None)

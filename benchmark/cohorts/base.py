@@ -73,6 +73,11 @@ class Record:
         patient of this scan's own. A keyed hash, never a name or number of the clinic.
     part : str
         "train" or "test" where the data themselves say so; else "".
+    content : str
+        The same for the same voxels alone (`benchmark.cohorts.same_scans.content_of`); "" where
+        nobody reads voxels to make a record.
+    source : str
+        File the scan was read from, for messages; "" where it may bear a name.
     """
 
     id: str
@@ -81,6 +86,8 @@ class Record:
     risk: int
     patient: str = field(default="", repr=False)
     part: str = ""
+    content: str = field(default="", repr=False)
+    source: str = field(default="", repr=False)
 
 
 class Cohort(ABC):
@@ -93,10 +100,21 @@ class Cohort(ABC):
     notes : tuple of str
         Sentences to be printed under every leaderboard made from this cohort, for instance
         that a phantom is not the clinic.
+    one_scan_a_patient : bool
+        Whether a scan without a patient in its record is known to be the only one of its patient.
+        Where it is not, such a scan is taken for a patient, and the board says so.
+    passed_over : tuple of str
+        Sentences that count what lies among the scans and was not read; part of `notes` too.
+    tell : callable or None
+        Called with one line for what is noticed while scans are read: every warning of `benchmark
+        data check`. None keeps silent, for a caller who says it otherwise.
     """
 
     name: str
     notes: tuple[str, ...] = ()
+    one_scan_a_patient: bool = False
+    passed_over: tuple[str, ...] = ()
+    tell: Callable[[str], None] | None = None
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -110,6 +128,10 @@ class Cohort(ABC):
     def records(self) -> tuple[Record, ...]:
         """Return one record per scan, ordered by id."""
 
+    def patients(self) -> dict[str, str]:
+        """Return `Record.patient` by id, of scans without a record too where that is known."""
+        return {record.id: record.patient for record in self.records()}
+
     @abstractmethod
     def load(self, id: str) -> Scan:
         """Return the scan of this id with its labels.
@@ -119,6 +141,10 @@ class Cohort(ABC):
         benchmark.errors.UserError
             If the cohort has no such scan, or its file cannot be read.
         """
+
+    def warning_of(self, id: str) -> str:
+        """What is unusual about a scan that was read before; "" if nothing, or nobody looked."""
+        return ""
 
     def load_labels(self, id: str) -> Labels:
         """Return the labels of a scan alone, where a cohort can read them faster than the scan."""

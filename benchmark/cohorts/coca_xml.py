@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plistlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,9 @@ LARGEST_FILE = 16 << 20
 MOST_POINTS = 2000
 """Points of an outline; those of the release have some dozens."""
 
+STATED = ("Min", "Max", "Mean", "Total")
+"""Lowest, highest and mean HU of an outline's pixels, and their sum."""
+
 _POINT = re.compile(r"\(?\s*([^\s,()]+(?:\s*,\s*[^\s,()]+){1,2})\s*\)?")
 
 
@@ -42,12 +45,18 @@ class Outline:
         Corners as (x, y) in pixels.
     places : numpy.ndarray, shape (n, 3)
         The same in the patient's coordinates, mm; may be empty.
+    number : int
+        Place among the outlines of its image, from 1.
+    stated : dict of str to float
+        What the file says of the pixels under the outline, HU: those of `STATED` that it gives.
     """
 
     label: int
     index: int
     pixels: np.ndarray
     places: np.ndarray
+    number: int = 1
+    stated: dict[str, float] = field(default_factory=dict)
 
 
 def read_outlines(path: Path) -> tuple[list[Outline], int]:
@@ -107,8 +116,18 @@ def read_outlines(path: Path) -> tuple[list[Outline], int]:
                 f"its XML: unknown label: outline {number + 1} on image {index} has a name that "
                 "is no artery of COCA"
             )
-        outlines.append(Outline(ARTERIES[name], index, pixels, places))
+        outlines.append(Outline(ARTERIES[name], index, pixels, places, number + 1, _stated(roi)))
     return outlines, empty
+
+
+def _stated(roi: dict) -> dict[str, float]:
+    """Return what an outline's entry says of its pixels; a field that is no number says nothing."""
+    found = {}
+    for name in STATED:
+        value = roi.get(name)
+        if isinstance(value, int | float) and abs(value) < 1e12:  # neither NaN nor infinite
+            found[name] = float(value)
+    return found
 
 
 def _points(texts: list, count: int) -> np.ndarray:

@@ -1,20 +1,28 @@
-"""DICOM series without labels, as a scanner or an archive gives them: for prediction alone."""
+"""DICOM series as a scanner or an archive gives them, with labels where segmentations lie there."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from benchmark.calcium import DEFAULT, Conventions
 from benchmark.cohorts.base import Scan
-from benchmark.cohorts.dicom_header import SliceHeader, dicom_files, read_header
+from benchmark.cohorts.coca_place import coca_around, coca_below, coca_root
+from benchmark.cohorts.dicom_found import find_series, group_series
+from benchmark.cohorts.dicom_header import read_headers
+from benchmark.cohorts.dicom_open import list_files
+from benchmark.cohorts.dicom_seg import read_segmentations, segmentations_of
 from benchmark.cohorts.dicom_series import Series, read_series
 from benchmark.cohorts.disk import Entry
 from benchmark.cohorts.geometry import to_memory
 from benchmark.cohorts.nameless import NamelessCohort
 from benchmark.cohorts.privacy import new_id
-from benchmark.cohorts.volumes import check_hu, voxels_of
+from benchmark.cohorts.segment_names import table_of
+from benchmark.cohorts.volumes import check_hu, labels_of, voxels_of
 from benchmark.errors import UserError
+
+__all__ = ["DicomCohort", "group_series", "scan_of"]
 
 
 class DicomCohort(NamelessCohort):
@@ -22,61 +30,85 @@ class DicomCohort(NamelessCohort):
 
     Ids are keyed hashes of the series' own (see `benchmark.cohorts.privacy`). Nothing of a header,
     nor any name of a file or folder below the one given, is printed or kept: a message speaks of
-    the series by its place in the order of names. Localizers and what is no CT are passed over.
+    the series, and of a file that is passed over, by its place in the order of names. Notes count
+    every file that is passed over, with the reason.
+
+    Segmentations (DICOM-SEG) below the folder are the labels of the series that they refer to;
+    a series without is for prediction alone.
+
+    Parameters
+    ----------
+    path, cache, conventions, keep
+        As for `DiskCohort`.
+    segments : mapping of str to str or int, optional
+        The artery of each segment whose name does not say it.
 
     Raises
     ------
     UserError
-        If there is no such folder, or no CT series in it.
+        If there is no such folder, no CT series in it, or `segments` names no arteries.
     """
 
     format = "dicom"
 
+    def __init__(
+        self,
+        path: str | Path,
+        cache: str | Path | None = None,
+        conventions: Conventions = DEFAULT,
+        keep: bool = True,
+        segments: Mapping[str, str | int] | None = None,
+    ) -> None:
+        self.segments = {} if segments is None else table_of(segments, path)
+        super().__init__(path, cache, conventions, keep)
+
     def _find(self) -> Iterable[Entry]:
         if not self.path.is_dir():
             raise UserError(f"{self.path}: no such folder")
-        series, unread = group_series(dicom_files(self.path))
-        scans = {uid: headers for uid, headers in series.items() if headers[0].kind in _SCANS}
-        if not scans:
-            damaged = f"; {unread} files cannot be read as DICOM" if unread else ""
-            raise UserError(f"{self.path}: holds no CT series{damaged}")
-        passed = len(series) - len(scans)
-        notes = [f"{passed} series that are no CT or a localizer were passed over."] * bool(passed)
-        notes += [f"{unread} files that cannot be read were passed over."] * bool(unread)
-        self.notes = tuple(notes)
-        for place, (uid, headers) in enumerate(scans.items(), start=1):
+        listing = list_files(self.path)
+        found = find_series(listing.files)
+        drawn, rest = segmentations_of(found.segmentations, found.series)
+        found.pass_over(rest, "segmentations (DICOM-SEG) of no series here")
+        passed = found.notes(listing)
+        if not found.series:
+            words = "; " + " ".join(passed) if passed else ""
+            raise UserError(f"{self.path}: holds no CT series{words.rstrip('.')}")
+        for sentence in passed:
+            self._pass_by(sentence)
+        coca = coca_around(self.path) or coca_root(self.path) or coca_below(self.path)
+        if coca is not None:
+            self._pass_by(
+                f"COCA's outlines beside these scans are not read; to read them give {coca}."
+            )
+        for place, (uid, headers) in enumerate(found.series.items(), start=1):
             self._places[new_id(self._key(), "scan", uid)] = (
-                f"series {place} of {len(scans)} in order of names"
+                f"series {place} of {len(found.series)} in order of names"
             )
             yield Entry(
                 new_id(self._key(), "scan", uid),
-                tuple(header.path for header in headers),
+                tuple(dict.fromkeys(header.path for header in headers)),
+                tuple(drawn.get(uid, ())),
                 patient=self._patient(headers[0].patient or headers[0].study),
             )
 
+    def _reading(self) -> str:
+        table = "".join(f" {name!r}:{label}" for name, label in sorted(self.segments.items()))
+        return f"{self.format}{table}"
+
     def _read(self, entry: Entry) -> tuple[Scan, list[str]]:
-        series = read_series([read_header(path) for path in entry.image])
-        return scan_of(series, entry.id), series.warnings
-
-
-_SCANS = ("ct", "multiframe")
-
-
-def group_series(paths: Iterable[Path]) -> tuple[dict[str, list[SliceHeader]], int]:
-    """Return the headers of each series, in order of names, and how many files could not be read.
-
-    Localizer slices that share a series with a scan are put aside.
-    """
-    series, unread = defaultdict(list), 0
-    for path in paths:
-        try:
-            header = read_header(path)
-        except UserError:
-            unread += 1
-            continue
-        kind = "" if header.kind in _SCANS else f"\0{header.kind}"
-        series[header.series + kind].append(header)
-    return dict(series), unread
+        headers = [
+            header
+            for path in entry.image
+            for header in read_headers(path)
+            if header.kind in ("ct", "multiframe")
+        ]
+        series = read_series(headers)
+        scan = scan_of(series, entry.id)
+        if entry.labels:
+            labels = read_segmentations(entry.labels, series, headers, self.segments)
+            labels = labels_of(to_memory(series.image(labels)), Path(), 3)
+            scan = replace(scan, labels=labels)
+        return scan, list(series.warnings)
 
 
 def scan_of(series: Series, id: str) -> Scan:

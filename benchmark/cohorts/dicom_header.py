@@ -1,39 +1,50 @@
-"""DICOM files below a folder, and what is needed of their headers.
+"""What is needed of the headers of DICOM files: where each slice lies, and how it becomes HU.
 
 Nothing of a header reaches a message.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import SimpleITK as sitk
-
+from benchmark.cohorts.dicom_open import MULTIFRAME, dicom_files, open_dicom, quiet
 from benchmark.cohorts.geometry import FARTHEST
 from benchmark.errors import UserError
 
-LARGEST_FILE = 64 << 20
-"""Bytes of one slice's file; 2048 x 2048 pixels of 32 bits are 16 MB."""
+__all__ = ["AGREE", "SliceHeader", "dicom_files", "read_headers"]
 
-MOST_READS = 20_000
-"""Pieces that are read of a header: some thousand elements; those of scanners have hundreds."""
+AGREE = (
+    "PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "Modality",
+    "ImageType", "ConvolutionKernel", "NominalPercentageOfCardiacPhase",
+    "TemporalPositionIdentifier", "TemporalPositionIndex", "StackID",
+)  # fmt: skip
+"""Elements that all slices of one scan share, as far as they have them."""
 
 _TAGS = [
-    "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "Modality", "ImageType",
-    "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
-    "PhotometricInterpretation", "ContrastBolusAgent", "SpacingBetweenSlices",
+    *AGREE, "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "InstanceNumber",
+    "AcquisitionNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+    "ImagerPixelSpacing", "SliceThickness", "SliceLocation", "SpacingBetweenSlices", "Rows",
+    "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+    "ContrastBolusAgent", "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "ModalityLUTSequence", "LossyImageCompression", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "BitsAllocated", "GantryDetectorTilt",
+    "ReferencedSeriesSequence",
 ]  # fmt: skip
+
+KINDS = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.7": "segmentation",
+    "1.2.840.10008.5.1.4.1.1.481.3": "contours",
+    "1.2.840.10008.1.3.10": "directory",
+}
+"""Kinds of files that hold no image, by their SOP class."""
 
 
 @dataclass(frozen=True)
 class SliceHeader:
-    """What the header of one file says, as far as it is needed; identity is used in memory alone.
+    """What the header says of one slice, as far as it is needed; identity is used in memory alone.
 
     Attributes
     ----------
@@ -41,21 +52,40 @@ class SliceHeader:
     series, study, patient : str
         Identity, to tell series and patients apart.
     kind : str
-        "ct", "other" (no CT), "localizer" or "multiframe".
+        "ct", "localizer", "multiframe" (several slices that cannot be told apart), "colour",
+        "segmentation", "contours", "directory", or "other" (no CT).
     number : int or None
-        InstanceNumber.
+        InstanceNumber; in a file of several slices the place of the slice.
     position : tuple of three floats or None
         Centre of the first pixel, mm.
     axes : tuple of six floats or None
         Directions of rows and columns.
     pixel : tuple of two floats or None
         Distance of pixel centres (y, x), mm.
-    thickness : float or None
-        mm.
+    thickness, between, location, tilt : float or None
+        SliceThickness, SpacingBetweenSlices, SliceLocation, mm; GantryDetectorTilt, degrees.
     size : tuple of two ints
         Rows, columns.
-    contrast : bool
-        Whether a contrast agent is named.
+    contrast, lossy : bool
+        Whether a contrast agent is named; whether pixels were once compressed with loss.
+    frame : int
+        Place of the slice in its file.
+    slope, intercept : float or None
+        From stored values to HU; None where the header does not say, NaN where it is no number.
+    unit : str
+        RescaleType in capitals; "" if there is none.
+    table : bool
+        Whether a table (ModalityLUTSequence) takes the place of slope and intercept.
+    acquisition : str
+        AcquisitionNumber.
+    instance : str
+        SOPInstanceUID.
+    same : dict
+        The elements of `AGREE` that are there, as text.
+    refers : tuple of str
+        For a segmentation the SeriesInstanceUIDs that it is of.
+    lacks : str
+        For a "multiframe" what its header lacks.
     """
 
     path: Path
@@ -70,156 +100,133 @@ class SliceHeader:
     thickness: float | None
     size: tuple[int, int]
     contrast: bool
+    between: float | None = None
+    location: float | None = None
+    tilt: float | None = None
+    imager: tuple[float, ...] | None = None
+    lossy: bool = False
+    frame: int = 0
+    slope: float | None = None
+    intercept: float | None = None
+    unit: str = ""
+    table: bool = False
+    acquisition: str = ""
+    instance: str = ""
+    same: dict[str, str] = field(default_factory=dict)
+    refers: tuple[str, ...] = ()
+    lacks: str = ""
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep pydicom and ITK from printing: their warnings quote values and paths."""
-    import pydicom
-
-    before = pydicom.config.settings.reading_validation_mode
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    level = pydicom.config.logger.level
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    pydicom.config.logger.setLevel("CRITICAL")
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        pydicom.config.settings.reading_validation_mode = before
-        pydicom.config.logger.setLevel(level)
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
-
-
-def dicom_files(folder: Path) -> list[Path]:
-    """Return all files below a folder that may be DICOM, in order of names."""
-    found = []
-    for place, below, names in os.walk(folder):
-        below.sort()
-        for name in sorted(names):
-            path = Path(place) / name
-            if may_be_dicom(path):
-                found.append(path)
-    return found
-
-
-def may_be_dicom(path: Path) -> bool:
-    """Whether a file ends in `.dcm` or has the mark of DICOM at byte 128; hidden ones never may."""
-    if path.name.startswith("."):
-        return False
-    if path.name.lower().endswith(".dcm"):
-        return True
-    try:
-        with path.open("rb") as file:
-            file.seek(128)
-            return file.read(4) == b"DICM"
-    except OSError:
-        return False
-
-
-def read_header(path: Path) -> SliceHeader:
-    """Read what is needed of a file's header, without its pixels.
+def read_headers(path: Path) -> list[SliceHeader]:
+    """Read what is needed of a file's header, without its pixels: one header for each slice.
 
     Raises
     ------
     UserError
         If it is no DICOM file; the message names no file.
     """
-    import pydicom
+    from benchmark.cohorts.dicom_enhanced import frames_of
 
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"a file is larger than {LARGEST_FILE >> 20} MB")
         with quiet():
-            refuse_deflated(path)
-            with path.open("rb") as file:
-                data = pydicom.dcmread(
-                    _Beginning(file), stop_before_pixels=True, specific_tags=_TAGS
-                )
-            return _header(path, data)
+            data = open_dicom(path, _TAGS)
+            header = _header(path, data)
+            return frames_of(header, data) if header.kind == "multiframe" else [header]
     except UserError:
         raise
     except Exception:  # whatever pydicom raises on a damaged file; its text may quote the header
         raise UserError("a file cannot be read as DICOM; export it again") from None
 
 
-def refuse_deflated(path: Path) -> None:
-    """Refuse a file that is packed as a whole: it may unpack to any size (PS3.5 A.5).
-
-    Raises
-    ------
-    UserError
-        If it is; the message names no file.
-    """
-    from pydicom.filereader import read_file_meta_info
-    from pydicom.uid import DeflatedExplicitVRLittleEndian
-
-    meta = read_file_meta_info(path)
-    if str(meta.get("TransferSyntaxUID", "")) == DeflatedExplicitVRLittleEndian:
-        raise UserError("a file is packed as a whole (deflated); export it uncompressed")
+def floats(data, name: str, count: int) -> tuple[float, ...] | None:
+    """Return an element of so many numbers, or None where it is none or no place in a patient."""
+    value = data.get(name)
+    if value is None or isinstance(value, str) or len(value) != count:
+        return None
+    numbers = tuple(float(v) for v in value)
+    # what lies further away, NaN too, is no place in a patient
+    return numbers if all(abs(number) <= FARTHEST for number in numbers) else None
 
 
-class _Beginning:
-    """A file of which the beginning alone may be read: headers are short, elements cheap to make.
+def number(data, name: str) -> float | None:
+    """Return an element of one number; None if there is none, NaN if it is something else."""
+    value = data.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
-    A length in a header is only what it claims; no more is asked of the disk than is there.
-    """
 
-    def __init__(self, file) -> None:
-        self._file = file
-        self._reads = 0
-        self._size = os.fstat(file.fileno()).st_size
-        self.name = file.name
+def rescale(data) -> dict:
+    """Return the fields of a `SliceHeader` that say how stored values become HU."""
+    return {
+        "slope": number(data, "RescaleSlope"),
+        "intercept": number(data, "RescaleIntercept"),
+        "unit": str(data.get("RescaleType") or "").strip().upper(),
+    }
 
-    def read(self, count: int = -1) -> bytes:
-        self._reads += 1
-        if self._reads > MOST_READS:
-            raise ValueError("the header has too many elements")
-        left = max(self._size - self._file.tell(), 0)
-        return self._file.read(left if count < 0 else min(count, left))
 
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def close(self) -> None:
-        self._file.close()
+def _kind(data) -> str:
+    named = KINDS.get(str(data.get("SOPClassUID", "")))
+    if named:
+        return named
+    if str(data.get("Modality", "")) != "CT":
+        return "other"
+    image_type = data.get("ImageType") or ()
+    words = [image_type] if isinstance(image_type, str) else list(image_type)
+    if "LOCALIZER" in [str(word).upper() for word in words]:
+        return "localizer"
+    if int(data.get("SamplesPerPixel") or 1) != 1:
+        return "colour"
+    several = MULTIFRAME.get(str(data.get("SOPClassUID", "")))
+    return "multiframe" if several or int(data.get("NumberOfFrames") or 1) > 1 else "ct"
 
 
 def _header(path: Path, data) -> SliceHeader:
-    def floats(name: str, count: int) -> tuple[float, ...] | None:
-        value = data.get(name)
-        if value is None or isinstance(value, str) or len(value) != count:
-            return None
-        numbers = tuple(float(v) for v in value)
-        # what lies further away, NaN too, is no place in a patient
-        return numbers if all(abs(number) <= FARTHEST for number in numbers) else None
-
+    kind = _kind(data)
+    if kind == "directory":
+        return SliceHeader(path, "", "", "", kind, None, *(None,) * 4, (0, 0), False)
     if not data.get("SeriesInstanceUID") or not data.get("Modality"):
         raise UserError("a file lacks what every DICOM image says; export it again")
-    kind = "ct" if str(data.get("Modality", "")) == "CT" else "other"
-    if kind == "ct" and "LOCALIZER" in [str(word).upper() for word in data.get("ImageType") or ()]:
-        kind = "localizer"
-    if kind == "ct" and int(data.get("NumberOfFrames") or 1) > 1:
-        kind = "multiframe"
-    if kind == "ct" and int(data.get("SamplesPerPixel") or 1) != 1:
-        kind = "other"
-    number, thickness = data.get("InstanceNumber"), data.get("SliceThickness")
+    place, acquisition = data.get("InstanceNumber"), data.get("AcquisitionNumber")
     return SliceHeader(
         path,
         str(data.get("SeriesInstanceUID", "")),
         str(data.get("StudyInstanceUID", "")),
         str(data.get("PatientID", "")),
         kind,
-        None if number is None else int(number),
-        floats("ImagePositionPatient", 3),
-        floats("ImageOrientationPatient", 6),
-        floats("PixelSpacing", 2),
-        float(thickness) if thickness else None,
+        None if place is None else int(place),
+        floats(data, "ImagePositionPatient", 3),
+        floats(data, "ImageOrientationPatient", 6),
+        floats(data, "PixelSpacing", 2),
+        number(data, "SliceThickness") or None,
         (int(data.get("Rows") or 0), int(data.get("Columns") or 0)),
         bool(str(data.get("ContrastBolusAgent") or "").strip()),
+        between=number(data, "SpacingBetweenSlices") or None,
+        location=number(data, "SliceLocation"),
+        tilt=number(data, "GantryDetectorTilt"),
+        imager=floats(data, "ImagerPixelSpacing", 2),
+        lossy=str(data.get("LossyImageCompression") or "").strip() == "01",
+        **rescale(data),
+        table="ModalityLUTSequence" in data,
+        acquisition="" if acquisition is None else str(acquisition),
+        instance=str(data.get("SOPInstanceUID", "")),
+        refers=tuple(
+            str(item.get("SeriesInstanceUID", ""))
+            for item in data.get("ReferencedSeriesSequence") or ()
+        ),
+        same={name: text for name in AGREE if (text := same_text(name, data.get(name)))},
     )
+
+
+def same_text(name: str, value) -> str:
+    """Return an element as text that is equal where the element says the same."""
+    if value is None:
+        return ""
+    if name == "ImageType":  # what follows the third word may differ from slice to slice
+        words = [value] if isinstance(value, str) else list(value)
+        return "\\".join(str(word).strip().upper() for word in words[:3])
+    text = " ".join(str(value).split()).upper()
+    return text.rstrip("^ ").replace("^", " ") if name == "PatientName" else text

@@ -6,13 +6,15 @@ Nothing of a header reaches a message.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
 
+from benchmark.cohorts.dicom_agree import check_agreement, contradictions
 from benchmark.cohorts.dicom_header import SliceHeader
-from benchmark.cohorts.dicom_pixels import read_pixels
+from benchmark.cohorts.dicom_pixels import PixelReader, Slice
+from benchmark.cohorts.dicom_values import check_rescale, check_values, value_notes
 from benchmark.cohorts.geometry import SPACINGS, Geometry
 from benchmark.cohorts.headers import check_size
 from benchmark.cohorts.volumes import PADDING
@@ -80,8 +82,8 @@ def read_series(headers: Iterable[SliceHeader]) -> Series:
     corners = np.array([header.position for header in headers])
     along = corners @ normal
     order = np.argsort(along, kind="stable")
-    pixels: dict[int, np.ndarray] = {}
-    kept, copies = _without_copies(headers, along, order, pixels)
+    reader, pixels = PixelReader(), {}
+    kept, copies = _without_copies(headers, along, order, reader, pixels)
     places, spacing = _places(along[kept])
     drift = corners[kept] - corners[kept[0]] - np.outer(along[kept] - along[kept[0]], normal)
     if np.abs(drift).max() > max(first.pixel):
@@ -98,19 +100,32 @@ def read_series(headers: Iterable[SliceHeader]) -> Series:
     numbers = [headers[i].number for i in kept]
     known = None not in numbers and len(set(numbers)) == len(numbers)
     rank = np.argsort(np.argsort(numbers)) if known else np.arange(len(kept))
+    slices: list[Slice] = []
     for place, index, turn in zip(places, kept, rank, strict=True):
-        voxels[place] = pixels[index] if index in pixels else read_pixels(headers[index])
+        one = pixels.pop(index) if index in pixels else reader.read(headers[index])
+        voxels[place] = one.hu
         viewer[place] = turn
+        slices.append(replace(one, hu=one.hu[:0]))
+    ordered = [headers[i] for i in kept]
+    check_values(ordered, slices)
+    straight = bool(np.abs(drift).max() < 0.1 and abs(normal[2]) > 0.9999)
     return Series(
         voxels, geometry, viewer, copies,
-        tuple(_notes(headers, places, spacing, copies, rank if known else None)),
+        (
+            *_notes(headers, places, spacing, copies, rank if known else None),
+            *contradictions(ordered, along[kept], spacing, straight),
+            *value_notes(ordered, slices, int(voxels.min())),
+        ),
     )  # fmt: skip
 
 
 def _check_headers(headers: list[SliceHeader]) -> None:
     """Refuse a series that cannot be one volume."""
-    if any(header.kind == "multiframe" for header in headers):
-        raise UserError("several slices in one file (enhanced CT); convert it to NIfTI")
+    for header in headers:
+        if header.kind == "multiframe":
+            raise UserError(
+                f"several slices in one file (enhanced CT); convert it to NIfTI: {header.lacks}"
+            )
     if any(header.kind != "ct" for header in headers):
         raise UserError("not all of its files are CT slices")
     if len(headers) < 2:
@@ -129,15 +144,16 @@ def _check_headers(headers: list[SliceHeader]) -> None:
     turned = np.array([first.axes[:3], first.axes[3:]])
     if not np.allclose(turned @ turned.T, np.eye(2), atol=1e-3):
         raise UserError("the directions of rows and columns are no right angle")
-    for header in headers:
-        if header.size != first.size or not np.allclose(header.pixel, first.pixel, rtol=1e-3):
-            raise UserError("slices differ in size or in their pixels' size")
-        if not np.allclose(header.axes, first.axes, atol=1e-3):
-            raise UserError("slices differ in direction")
+    check_agreement(headers)
+    check_rescale(headers)
 
 
 def _without_copies(
-    headers: list[SliceHeader], along: np.ndarray, order: np.ndarray, pixels: dict
+    headers: list[SliceHeader],
+    along: np.ndarray,
+    order: np.ndarray,
+    reader: PixelReader,
+    pixels: dict[int, Slice],
 ) -> tuple[list[int], int]:
     """Return the slices in order of position without copies, and how many copies there were.
 
@@ -150,8 +166,8 @@ def _without_copies(
             continue
         for one in (kept[-1], index):
             if one not in pixels:
-                pixels[one] = read_pixels(headers[one])
-        if not np.array_equal(pixels[kept[-1]], pixels.pop(index)):
+                pixels[one] = reader.read(headers[one])
+        if not np.array_equal(pixels[kept[-1]].hu, pixels.pop(index).hu):
             raise UserError(
                 "duplicate slices: two lie at one position with different pixels; "
                 "keep the files of one scan"
@@ -198,7 +214,9 @@ def _notes(
     missing = int(places[-1]) + 1 - len(places)
     if missing:
         yield f"{missing} missing slices were filled with air; calcium in them is not scored"
-    if rank is None:
+    if len({header.path for header in headers}) == 1:
+        pass  # the order of slices within one file means nothing
+    elif rank is None:
         yield "instance numbers are missing or repeat; slices are in order of position"
     elif not (np.all(np.diff(rank) > 0) or np.all(np.diff(rank) < 0)):
         yield "non-monotonous slices: instance numbers jump; slices are in order of position"

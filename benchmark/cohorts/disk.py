@@ -17,7 +17,9 @@ from benchmark.cohorts.folder_cache import FolderCache
 from benchmark.cohorts.label_tables import tables_beside
 from benchmark.cohorts.places import default_cache
 from benchmark.cohorts.privacy import load_key, new_id
+from benchmark.cohorts.same_scans import copies
 from benchmark.cohorts.scan_check import ScanCheck, inspect_scan
+from benchmark.cohorts.told import printable
 from benchmark.cohorts.volumes import id_of
 from benchmark.errors import UserError
 
@@ -98,8 +100,14 @@ class DiskCohort(Cohort):
         self.conventions = conventions
         self._cache_place = Path(cache) if cache is not None else None
         self._checks: dict[str, ScanCheck] = {}
+        self._warnings: dict[str, str] = {}
+        self._passed: dict[str, list[str]] = defaultdict(list)
         self._cache: FolderCache | None = None
         entries = tuple(self._find())
+        self.passed_over = tuple(
+            sentence(what, names) if names else what for what, names in self._passed.items()
+        )
+        self.notes = (*self.notes, *self.passed_over)
         if cache is not None and keep:
             self._cache = FolderCache(Path(cache), conventions)
         counts = defaultdict(int)
@@ -135,7 +143,12 @@ class DiskCohort(Cohort):
         check, scan = self._inspect(entry)
         if scan is None:
             raise UserError(check.reason)
+        self._note(check)
         return scan
+
+    def _source(self, entry: Entry) -> str:
+        """File of a scan, for messages; "" where it may bear a patient's name."""
+        return str(entry.image[0]) if entry.image else ""
 
     def _has_labels(self, entry: Entry) -> bool:
         """Whether the reference of a scan is known."""
@@ -155,7 +168,40 @@ class DiskCohort(Cohort):
         """New id of a patient, the same for all of this person's scans."""
         return new_id(self._key(), "patient", name) if name else ""
 
+    def _pass_over(self, what: str, name: str = "") -> None:
+        """Count something that lies among the scans and is not read.
+
+        Parameters
+        ----------
+        what : str
+            What it is one of, in the plural: ``"files in images/ that are no image file"``.
+        name : str
+            Its name, where it may be said.
+        """
+        self._passed[what].append(name)
+
+    def _pass_by(self, sentence: str) -> None:
+        """Say of something that lies among the scans, in a sentence of its own."""
+        self._passed[sentence] = []
+
+    def _warn(self, id: str, reason: str) -> None:
+        """Keep what is unusual about a scan, and tell it once."""
+        if reason and self._warnings.get(id) != reason:
+            self._warnings[id] = reason
+            if self.tell is not None:
+                self.tell(f"{id}: {reason}")
+
+    def _note(self, check: ScanCheck) -> ScanCheck:
+        """Keep the warning of a verdict."""
+        if check.verdict == "warning":
+            self._warn(check.id, check.reason)
+        return check
+
     # What a cohort offers
+
+    def warning_of(self, id: str) -> str:
+        """As `Cohort.warning_of`: the reason of a verdict that is a warning."""
+        return self._warnings.get(id, "")
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -195,7 +241,18 @@ class DiskCohort(Cohort):
             rows.append(row)
             if progress:
                 progress(done, len(self.ids))
-        return tuple(rows)
+        return tuple(self._note(row) for row in self._with_copies(rows))
+
+    def _with_copies(self, rows: Iterable[ScanCheck]) -> list[ScanCheck]:
+        """Add a warning to each verdict on a scan whose voxels another one has too."""
+        rows = list(rows)
+        others = copies({row.id: row.content or "" for row in rows})
+        return [
+            _with_warning(row, f"has the same voxels as {', '.join(others[row.id])}")
+            if row.id in others
+            else row
+            for row in rows
+        ]
 
     def fingerprint(self) -> str:
         """Return a hash of all files' content, the centres and the conventions.
@@ -233,6 +290,8 @@ class DiskCohort(Cohort):
                 "to test are the least"
             )
         checks = [self._check(id) for id in labelled]
+        for check in self._with_copies(checks):
+            self._note(check)
         refused = [check for check in checks if check.verdict == "refused"]
         if refused and not self.leave_out:
             more = f" (and {len(refused) - 1} more refused scans)" if len(refused) > 1 else ""
@@ -240,6 +299,12 @@ class DiskCohort(Cohort):
         note = f"{len(refused)} scans are refused and left out."
         if refused and note not in self.notes:
             self.notes = (*self.notes, note)
+        if self.tell is not None:
+            for check in refused:
+                self.tell(f"left out: {check.reason}")
+            if free:
+                some = ", ".join(sorted(free)[:3]) + (" and others" if len(free) > 3 else "")
+                self.tell(f"{len(free)} scans have no labels and neither train nor test ({some})")
         good = [check for check in checks if check.verdict != "refused" and check.risk is not None]
         if not any(check.lesions for check in good):
             raise UserError(
@@ -248,26 +313,49 @@ class DiskCohort(Cohort):
             )
         return tuple(self._record(check) for check in good)
 
+    def patients(self) -> dict[str, str]:
+        """Return the patient of every scan, "" where nothing says whose it is; no scan is read."""
+        return {entry.id: entry.patient for entry in self._entries.values()}
+
     def _labels_place(self) -> Path:
         return self.path
 
     def _record(self, check: ScanCheck) -> Record:
         entry = self._entries[check.id]
-        return Record(check.id, entry.centre, check.agatston, check.risk, entry.patient, entry.part)
+        return Record(
+            check.id, entry.centre, check.agatston, check.risk, entry.patient, entry.part,
+            check.content or "", self._source(entry),
+        )  # fmt: skip
 
     def faults(self) -> tuple[str, ...]:
-        """Return what is wrong between scans: one line for each patient in both given parts."""
+        """Return what is wrong between scans: a line for each patient, and for each scan under two
+        ids, in both given parts. Of the latter those that were checked are known."""
         parts, ids = defaultdict(set), defaultdict(list)
         for entry in self._entries.values():
             if entry.part and entry.patient:
                 parts[entry.patient].add(entry.part)
                 ids[entry.patient].append(entry.id)
-        return tuple(
+        lines = [
             f"one patient in two parts of the split: {', '.join(ids[patient][:4])}; "
             "put all scans of a patient into one part"
             for patient in parts
             if len(parts[patient]) > 1
-        )
+        ]
+        scans: dict[str, dict[str, Entry]] = defaultdict(dict)
+        for id, check in self._checks.items():
+            entry = self._entries[id]
+            if check.content and entry.part:
+                scans[check.content].setdefault(entry.part, entry)
+        for found in scans.values():
+            if len(found) > 1:
+                names = " and ".join(
+                    f"{entry.id} ({source})" if (source := self._source(entry)) else entry.id
+                    for entry in found.values()
+                )
+                lines.append(
+                    f"one scan in two parts of the split: {names} have the same voxels; keep one"
+                )
+        return tuple(lines)
 
     def load(self, id: str) -> Scan:
         """Return a scan, from the cache where it lies there.
@@ -289,6 +377,7 @@ class DiskCohort(Cohort):
             check, scan = self._convert(id)
             if scan is None:
                 raise UserError(check.reason)
+            self._note(check)
         return replace(scan, centre=entry.centre)
 
     def prepare(
@@ -306,7 +395,7 @@ class DiskCohort(Cohort):
         """
         ids = tuple(ids)
         for done, check in enumerate(self._map(ids, workers), start=1):
-            self._checks[check.id] = check
+            self._checks[check.id] = self._note(check)
             if check.verdict == "refused":
                 raise UserError(check.reason)
             if progress:
@@ -359,13 +448,27 @@ class DiskCohort(Cohort):
         return tuple(take(*files) for files in (entry.image, labels) if files)
 
 
+def sentence(what: str, names: list[str]) -> str:
+    """Say what was passed over: how many, and the first few by name."""
+    known = [printable(name)[:120] for name in names if name]
+    some = ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")
+    return f"{len(names)} {what} were passed over{f' ({some})' if some else ''}."
+
+
+def _with_warning(check: ScanCheck, words: str) -> ScanCheck:
+    """Add words to a verdict, which is then no longer ready."""
+    verdict = "warning" if check.verdict == "ready" else check.verdict
+    return replace(check, verdict=verdict, reason="; ".join(filter(None, (check.reason, words))))
+
+
 _cohort: DiskCohort | None = None
 
 
 def _set_up(cohort: DiskCohort) -> None:
-    """Give a fresh process the cohort once, not with every scan."""
+    """Give a fresh process the cohort once, not with every scan; the first process tells."""
     global _cohort
     _cohort = cohort
+    _cohort.tell = None
 
 
 def _check_here(id: str) -> ScanCheck:

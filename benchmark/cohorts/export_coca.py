@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from benchmark.calcium import above_threshold
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.geometry import Geometry, to_scan_grid
-from benchmark.cohorts.polygons import outlines
+from benchmark.cohorts.polygons import fill, outlines
 
 ROI_NAMES = {
     1: "Left Anterior Descending Artery",
@@ -97,7 +97,8 @@ def _images(image: sitk.Image, labels: np.ndarray):
         rois = []
         for label, name in ROI_NAMES.items():
             for points in outlines(labels[place] == label, free):
-                inside = voxels[place][labels[place] == label]
+                own = fill(points, labels[place].shape) & (labels[place] == label)
+                inside = voxels[place][own]
                 rois.append(_roi(image, place, name, points, inside, x * y))
         yield {
             "ImageIndex": len(labels) - 1 - place,
@@ -119,8 +120,10 @@ def _roi(
         "Area": float(area / 100),  # cm2, as the release has it
         "Max": float(hu.max()),
         "Mean": float(hu.mean()),
+        "Min": float(hu.min()),
         "Name": name,
         "NumberOfPoints": len(points),
         "Point_mm": ["({:.6f}, {:.6f}, {:.6f})".format(*corner) for corner in corners],
         "Point_px": ["({:.6f}, {:.6f})".format(*point) for point in points],
+        "Total": float(hu.sum()),
     }

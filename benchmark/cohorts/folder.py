@@ -1,14 +1,14 @@
 """A cohort of one's own: a folder with `images/` and `labels/` of equal file names."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.headers import parts_of
+from benchmark.cohorts.listing import folder_named, image_files
 from benchmark.cohorts.scan_check import ScanCheck, inspect_scan
-from benchmark.cohorts.volumes import SUFFIXES, id_of, read_scan, save_labels
+from benchmark.cohorts.volumes import SUFFIXES, read_scan, save_labels
 from benchmark.csv_tables import read_csv
 from benchmark.errors import UserError
 
@@ -37,15 +37,18 @@ class FolderCohort(DiskCohort):
     format = "folder"
 
     def _find(self) -> Iterable[Entry]:
-        for part in ("images", "labels"):
-            if not (self.path / part).is_dir():
+        places = {part: folder_named(self.path, part) for part in ("images", "labels")}
+        for part, place in places.items():
+            if not place.is_dir():
                 raise UserError(
                     f"{self.path / part}: no such folder; a cohort has images/ and labels/"
                 )
-        images, labels = _files(self.path / "images"), _files(self.path / "labels")
+        images, labels = (image_files(places[part], self._pass_over) for part in places)
         if not images:
-            raise UserError(f"{self.path / 'images'}: holds no image file ({', '.join(SUFFIXES)})")
+            raise UserError(f"{places['images']}: holds no image file ({', '.join(SUFFIXES)})")
         centres = _read_centres(self.path / "centres.csv")
+        for id in sorted(set(centres) - set(images)):
+            self._pass_over("ids in centres.csv that are no scan", id)
         for id in sorted(set(images) | set(labels)):
             fault = self._fault(id, images, labels)
             files = (tuple(images.get(id, ())[:1]), tuple(labels.get(id, ())[:1]))
@@ -57,7 +60,9 @@ class FolderCohort(DiskCohort):
             found = files.get(id, [])
             if not found:
                 other = (labels if part == "images" else images)[id][0]
-                return f"{other}: has no counterpart {id}.* in {self.path / part}"
+                near = [name for name in files if name.lower() == id.lower()]
+                hint = f" ({near[0]} differs in case)" if near else ""
+                return f"{other}: has no counterpart {id}.* in {self.path / part}{hint}"
             if len(found) > 1:
                 return f"{found[1]}: same id as {found[0].name}; keep one of them"
             try:
@@ -79,17 +84,6 @@ class FolderCohort(DiskCohort):
 
     def _labels_place(self) -> Path:
         return self.path / "labels"
-
-
-def _files(folder: Path) -> dict[str, list[Path]]:
-    """Return the image files of a folder by id."""
-    found = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        id = id_of(path)
-        # Some systems leave hidden companions such as ._scan.nii beside each file.
-        if id is not None and path.is_file() and not path.name.startswith("."):
-            found[id].append(path)
-    return dict(found)
 
 
 def _read_centres(path: Path) -> dict[str, str]:

@@ -25,6 +25,7 @@ from benchmark.cohorts.privacy import keyed_digest, load_key
 from benchmark.cohorts.scan_check import ScanCheck
 from benchmark.errors import UserError
 from benchmark.npz import load_arrays
+from benchmark.whole import draft_file
 
 FORMAT = 3
 """To be raised whenever reading, checking or the entries change: older entries are then ignored."""
@@ -136,13 +137,13 @@ class FolderCache:
     def _replace(self, path: Path, write) -> None:
         """Write to a temporary name and rename, so that nobody ever reads half a file."""
         try:
-            handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            draft = draft_file(self.folder, "", ".part")
             try:
-                with os.fdopen(handle, "wb") as file:
+                with draft.open("wb") as file:
                     write(file)
-                os.replace(name, path)
+                os.replace(draft, path)
             except BaseException:
-                Path(name).unlink(missing_ok=True)
+                draft.unlink(missing_ok=True)
                 raise
         except OSError as error:
             raise self._unwritable(error) from error

@@ -19,7 +19,7 @@ FORMATS = {
     "csv": "a table with the columns image, labels, patient, centre, split",
     "orcascore": "TRV1P1CTI.mhd and TRV1P1R.mhd, as the challenge gives them",
     "coca": "Gated_release_final: DICOM series and outlines in XML",
-    "dicom": "DICOM series without labels, for prediction",
+    "dicom": "DICOM series, with labels where DICOM segmentations lie there",
     "nnunet": "a raw dataset of nnU-Net: imagesTr, labelsTr, dataset.json",
 }
 """Formats by name, with a line that says what is expected."""
@@ -31,6 +31,7 @@ OPTIONS = {
     "folder": ("segments",),
     "csv": ("root", "segments"),
     "coca": ("missing_xml", "pixel_offset"),
+    "dicom": ("segments",),
 }
 """Options of a format that a cohort file may set."""
 
@@ -76,14 +77,15 @@ def detect(path: Path) -> str:
     """
     _require(path)
     if path.is_file():
-        if path.suffix.lower() == ".csv":
+        if path.suffix.lower() in (".csv", ".tsv"):
             return "csv"
         raise UserError(f"{path}: is neither a folder, nor a .csv table, nor a .yaml cohort file")
-    from benchmark.cohorts.coca import coca_root
+    from benchmark.cohorts.coca_place import coca_below, coca_root
+    from benchmark.cohorts.listing import folder_named
     from benchmark.cohorts.orcascore import orcascore_files
 
     signs = {
-        "folder": (path / "images").is_dir() or (path / "labels").is_dir(),
+        "folder": any(folder_named(path, part).is_dir() for part in ("images", "labels")),
         "nnunet": (path / "dataset.json").is_file() or (path / "imagesTr").is_dir(),
         "coca": coca_root(path) is not None,
         "orcascore": bool(orcascore_files(path)),
@@ -93,6 +95,8 @@ def detect(path: Path) -> str:
         raise UserError(f"{path}: may be {' or '.join(found)}; say which with --cohort {found[0]}")
     if found:
         return found[0]
+    if coca_below(path) is not None:
+        return "coca"
     if _holds_dicom(path):
         return "dicom"
     raise UserError(
@@ -122,7 +126,7 @@ def _require(path: Path) -> None:
 
 
 def _holds_dicom(folder: Path) -> bool:
-    from benchmark.cohorts.dicom_header import may_be_dicom
+    from benchmark.cohorts.dicom_open import may_be_dicom
 
     seen = 0
     for place, _, names in os.walk(folder):
@@ -182,7 +186,10 @@ def _open_file(path: Path, format: str | None, cache: Path | None, keep: bool) -
     if refused not in ("stop", "leave-out"):
         raise UserError(f"{path}: refused is stop or leave-out, not {refused!r}")
     try:
-        choice = parse_choice(values.get("split"), values.get("fold"), values.get("seed", 0))
+        split = values.get("split")
+        if isinstance(split, str) and split.strip().lower().endswith(".json"):
+            split = str(path.parent / split.strip())
+        choice = parse_choice(split, values.get("fold"), values.get("seed", 0))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     name = str(values.get("name") or "")
@@ -196,7 +203,7 @@ def _open_file(path: Path, format: str | None, cache: Path | None, keep: bool) -
 
 
 def _with_ids(choice: SplitChoice | None, cohort: DiskCohort) -> SplitChoice | None:
-    if choice is None or choice.kind != "given":
+    if choice is None or choice.kind != "given" or choice.saved:
         return choice
     train = tuple(cohort.id_of(name) for name in choice.train)
     test = tuple(cohort.id_of(name) for name in choice.test)

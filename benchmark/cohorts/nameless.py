@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 
 from benchmark.cohorts.base import Scan
-from benchmark.cohorts.dicom_header import quiet
+from benchmark.cohorts.dicom_open import quiet
 from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.scan_check import ScanCheck, judge
 from benchmark.errors import UserError
@@ -40,6 +40,9 @@ class NamelessCohort(DiskCohort):
             where = self._places[entry.id]
             return ScanCheck(entry.id, "refused", f"{where}: {error}"), None
         return judge(scan, self.conventions, warnings, outlined=self.outlined)
+
+    def _source(self, entry: Entry) -> str:
+        return self._places.get(entry.id, "")
 
     def _hashes(self, entry: Entry) -> tuple[str, ...]:
         try:

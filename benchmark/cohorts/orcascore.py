@@ -10,8 +10,9 @@ from pathlib import Path
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.disk import DiskCohort, Entry
 from benchmark.cohorts.headers import parts_of
-from benchmark.cohorts.scan_check import cut_to_calcium
-from benchmark.cohorts.volumes import read_scan
+from benchmark.cohorts.listing import PassOver, ordinary
+from benchmark.cohorts.scan_check import cut_to_calcium, warnings_of
+from benchmark.cohorts.volumes import id_of, read_scan
 from benchmark.errors import UserError
 
 NAME = re.compile(r"(T[RE])V(\d+)P(\d+)(CTI|CTAI|R)\.mhd", re.IGNORECASE)
@@ -40,13 +41,16 @@ class OrcaScoreCohort(DiskCohort):
     """
 
     format = "orcascore"
+    one_scan_a_patient = True  # by the challenge's names: vendor and patient
 
     def _find(self) -> Iterable[Entry]:
         found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-        for path, match in orcascore_files(self.path):
+        for path, match in orcascore_files(self.path, self._pass_over):
             part, vendor, patient, kind = match.groups()
             id = f"{part}V{int(vendor)}P{int(patient)}".upper()
             found[id][kind.upper()].append(path)
+            if kind.upper() == "CTAI":
+                self._pass_over("contrast scans (CTAI)", path.name)
         scans = {id: kinds for id, kinds in found.items() if kinds["CTI"] or kinds["R"]}
         if not scans:
             raise UserError(
@@ -65,6 +69,8 @@ class OrcaScoreCohort(DiskCohort):
         # without the verdict, whose noise and lesions take half of the time
         labels = entry.labels[0] if entry.labels else None
         scan = read_scan(entry.image[0], labels, id=entry.id, largest_label=3)
+        warnings, change = warnings_of(scan, self.conventions)
+        self._warn(entry.id, "; ".join([change, *warnings] if change else warnings))
         return cut_to_calcium(scan, self.conventions)
 
 
@@ -85,8 +91,14 @@ def _fault(id: str, kinds: dict[str, list[Path]]) -> str:
     return ""
 
 
-def orcascore_files(folder: Path) -> list[tuple[Path, re.Match]]:
+def orcascore_files(folder: Path, pass_over: PassOver | None = None) -> list[tuple[Path, re.Match]]:
     """Return the files with a name of the challenge, at most `DEPTH` folders down.
+
+    Parameters
+    ----------
+    folder : Path
+    pass_over : callable, optional
+        Hears of image files with other names, and of folders that are not looked into.
 
     Raises
     ------
@@ -95,8 +107,8 @@ def orcascore_files(folder: Path) -> list[tuple[Path, re.Match]]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    matches, level = [], [folder]
-    for _ in range(DEPTH):
+    matches, others, level = [], [], [folder]
+    for depth in range(DEPTH):
         below = []
         for place in level:
             for path in sorted(place.iterdir()):
@@ -105,5 +117,14 @@ def orcascore_files(folder: Path) -> list[tuple[Path, re.Match]]:
                     matches.append((path, match))
                 elif path.is_dir() and not path.is_symlink():
                     below.append(path)
+                    if depth == DEPTH - 1:
+                        others.append(("folders further down", path))
+                elif path.is_dir():
+                    others.append(("linked folders", path))
+                elif id_of(path) is not None and ordinary(path):
+                    others.append(("image files with a name that is not the challenge's", path))
         level = below
+    if pass_over is not None:
+        for what, path in others:
+            pass_over(what, path.name)
     return matches

@@ -2,7 +2,8 @@
 
 A plain hash of a patient's number is no secret, as all numbers can be tried; a hash with a key is
 (HMAC, RFC 2104). The key lies in a file that only its owner may read. Copy the file to another
-machine to get the same ids there; delete it to make all ids forever unlinkable.
+machine to get the same ids there; delete it to make all ids forever unlinkable. In a cache folder
+that a group shares (set-group-ID and open to the group's writing) the group may read it too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import hashlib
 import hmac
 import os
 import secrets
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from benchmark.errors import UserError
@@ -34,8 +37,10 @@ def load_key(folder: Path) -> bytes:
     try:
         if not path.exists():
             _make_key(folder, path)
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
+        mode = _mode(folder)
+        if path.stat().st_mode & 0o777 & ~mode:
+            with suppress(PermissionError):  # of another of the group, who will see to it
+                path.chmod(mode)
         with path.open("rb") as file:
             key = file.read(KEY_BYTES + 1)
     except OSError as error:
@@ -62,6 +67,11 @@ def keyed_digest(key: bytes, text: str) -> str:
     return hmac.new(key, text.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:32]
 
 
+def _mode(folder: Path) -> int:
+    shared = stat.S_ISGID | stat.S_IWGRP
+    return 0o640 if folder.stat().st_mode & shared == shared else 0o600
+
+
 def _make_key(folder: Path, path: Path) -> None:
     """Write a new key under a temporary name and link it: two processes get one key."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +79,7 @@ def _make_key(folder: Path, path: Path) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_bytes(KEY_BYTES))
+        os.chmod(name, _mode(folder))
         os.link(name, path)
     except FileExistsError:
         pass

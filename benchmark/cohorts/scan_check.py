@@ -17,11 +17,16 @@ from benchmark.calcium import (
 )
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.hounsfield import PADDING
+from benchmark.cohorts.same_scans import content_of
 from benchmark.cohorts.volumes import read_scan
 from benchmark.errors import UserError
 
 LEAST_TISSUE = 0.005
 """Share of a scan that is no lung or air; the heart alone is some per cent of any field of view."""
+
+
+class Remark(str):
+    """What a reader noticed and a row tells, but which is no reason to look at the scan."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,10 @@ class ScanCheck:
         Risk category 0 to 4.
     scores : tuple of 12 floats
         Agatston, volume (mm3), mass (mg), each for LAD, LCX, RCA, whole.
+    content : str
+        The same for the same voxels alone, see `benchmark.cohorts.same_scans.content_of`.
 
-    The last four are None for a scan without labels too.
+    Lesions, Agatston, risk and scores are None for a scan without labels too.
     """
 
     id: str
@@ -62,6 +69,7 @@ class ScanCheck:
     agatston: float | None = None
     risk: int | None = None
     scores: tuple[float, ...] | None = None
+    content: str | None = None
 
 
 def inspect_scan(
@@ -113,10 +121,10 @@ def judge(
     conventions : Conventions
         Give the threshold and the scores.
     warnings : iterable of str
-        What its reader noticed.
+        What its reader noticed; a `Remark` among them leaves the scan ready.
     outlined : bool
-        Whether labels were drawn as outlines: that much of them is no calcium is then told, but
-        is no warning.
+        Whether labels were drawn as outlines: that some of them is no calcium is then told, but
+        is no warning; that most of them is none is one.
 
     Returns
     -------
@@ -128,29 +136,16 @@ def judge(
     Labels are cut, never grown: polygons and loose masks become the components above the threshold
     that lie within them. Volume before and after tells how much that changed.
     """
-    warnings = [*scan.warnings, *warnings]
-    # what fills the corners is no air that was seen
-    if not np.any((scan.voxels > PADDING) & (scan.voxels < -200)):
-        warnings.append("neither lung nor air in view; is it cropped?")
-    if looks_enhanced(scan.voxels):
-        warnings.append("looks contrast-enhanced; scoring needs non-contrast scans")
-    if np.count_nonzero(scan.voxels > -200) < LEAST_TISSUE * scan.voxels.size:
-        warnings.append("hardly any soft tissue in view; are values HU?")
-    if not 0.5 <= scan.spacing[0] <= 5 or max(scan.spacing[1:]) > 1.5:
-        warnings.append("unusual spacing for a calcium scan")
-    facts, change = {}, ""
+    unusual, change = warnings_of(scan, conventions, outlined)
+    warnings = [*warnings, *unusual]
+    serious = [line for line in warnings if not isinstance(line, Remark)]
+    facts = {}
     if scan.labels is not None:
         labels = cut_to_calcium(scan, conventions).labels
         scores = score_scan(scan.voxels, labels, scan.spacing, conventions)
         lesions = lesion_table(scan.voxels, labels, scan.spacing, conventions)
-        drawn, left = np.count_nonzero(scan.labels), np.count_nonzero(labels)
-        if drawn > left:
-            voxel = float(np.prod(scan.spacing))
-            change = (
-                f"{drawn - left} labelled voxels not above {conventions.threshold:g} HU were "
-                f"dropped: {drawn * voxel:.1f} mm3 drawn, {left * voxel:.1f} mm3 left in "
-                f"{len(lesions)} components"
-            )
+        if change:
+            change += f" in {len(lesions)} components"
         agatston = float(scores[0, -1])
         facts = {
             "lesions": len(lesions),
@@ -161,16 +156,83 @@ def judge(
         scan = replace(scan, labels=labels)
     check = ScanCheck(
         scan.id,
-        "warning" if warnings or (change and not outlined) else "ready",
+        "warning" if serious or (change and not outlined) else "ready",
         "; ".join([change, *warnings] if change else warnings),
         scan.voxels.shape,
         scan.spacing,
         (int(scan.voxels.min()), int(scan.voxels.max())),
         # A third of the slices gives the same median, and the estimate is what takes the time.
         noise_estimate(scan.voxels[:: 3 if len(scan.voxels) > 24 else 1]),
+        content=content_of(scan.voxels),
         **facts,
     )
     return check, scan
+
+
+def warnings_of(
+    scan: Scan, conventions: Conventions = DEFAULT, outlined: bool = False
+) -> tuple[list[str], str]:
+    """Say what is unusual about a scan that could be read, without scoring it.
+
+    Parameters
+    ----------
+    scan : Scan
+        Labels as they were drawn, or None.
+    conventions, outlined
+        As for `judge`.
+
+    Returns
+    -------
+    list of str
+        Warnings.
+    str
+        What cutting the labels to calcium takes away; "" if nothing.
+    """
+    warnings, change = [*scan.warnings], ""
+    # what fills the corners is no air that was seen
+    if not np.any((scan.voxels > PADDING) & (scan.voxels < -200)):
+        warnings.append("neither lung nor air in view; is it cropped?")
+    if looks_enhanced(scan.voxels):
+        warnings.append("looks contrast-enhanced; scoring needs non-contrast scans")
+    if np.count_nonzero(scan.voxels > -200) < LEAST_TISSUE * scan.voxels.size:
+        warnings.append("hardly any soft tissue in view; are values HU?")
+    if not 0.5 <= scan.spacing[0] <= 5 or max(scan.spacing[1:]) > 1.5:
+        warnings.append("unusual spacing for a calcium scan")
+    if scan.labels is not None:
+        drawn, dropped = labels_off_calcium(scan.voxels, scan.labels, conventions)
+        if dropped:
+            voxel = float(np.prod(scan.spacing))
+            change = (
+                f"{dropped} labelled voxels not above {conventions.threshold:g} HU were "
+                f"dropped: {drawn * voxel:.1f} mm3 drawn, {(drawn - dropped) * voxel:.1f} mm3 left"
+            )
+        if mostly_off(drawn, dropped):
+            warnings.append(MOSTLY_OFF)
+    return warnings, change
+
+
+MOSTLY_OFF = "most of what is drawn is no calcium: are these the labels of this scan?"
+
+
+def labels_off_calcium(
+    voxels: np.ndarray, labels: np.ndarray, conventions: Conventions = DEFAULT
+) -> tuple[int, int]:
+    """Count labelled voxels, and those of them that are no calcium.
+
+    Parameters
+    ----------
+    voxels, labels : numpy.ndarray, shape (z, y, x)
+        HU, and any label above 0.
+    conventions : Conventions
+        Give the threshold.
+    """
+    hu = voxels[labels > 0]
+    return len(hu), int(np.count_nonzero(~above_threshold(hu, conventions)))
+
+
+def mostly_off(drawn: int, dropped: int) -> bool:
+    """Whether most labelled voxels are no calcium; see `labels_off_calcium`."""
+    return 2 * dropped > drawn
 
 
 def cut_to_calcium(scan: Scan, conventions: Conventions = DEFAULT) -> Scan:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.cohorts.base import Record
+from benchmark.cohorts.same_scans import refuse_same_scans
 from benchmark.cohorts.split import (
     Split,
     make_split,
@@ -19,8 +20,12 @@ from benchmark.cohorts.split import (
     split_given,
 )
 from benchmark.errors import UserError
+from benchmark.training.settings import check_seed
 
-FORMS = "by-risk, by-patient, by-centre:NAME, folds:K with a fold I/K, or given"
+FORMS = (
+    "by-risk, by-patient, by-centre:NAME, folds:K with a fold I/K, given, or a split.json that "
+    "`benchmark split --out` wrote"
+)
 
 LARGEST_FILE = 16 << 20
 """Bytes of a saved split: some hundred thousand ids."""
@@ -39,6 +44,12 @@ class SplitChoice:
         Which of how many, for "fold".
     train, test : tuple of str
         Ids, for "given"; both empty take what the data say of themselves.
+    saved : str
+        File of a saved split, which has `train`, `test` and `seed` from there.
+    made : str
+        Of a saved split: its kind.
+    cohort : str
+        Of a saved split: start of the fingerprint of the cohort it was made of, "" if not noted.
     seed : int
     """
 
@@ -48,6 +59,9 @@ class SplitChoice:
     train: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     seed: int = 0
+    saved: str = ""
+    made: str = ""
+    cohort: str = ""
 
 
 def parse_choice(
@@ -58,8 +72,8 @@ def parse_choice(
     Parameters
     ----------
     split : str or dict or None
-        ``"by-risk"``, ``"by-patient"``, ``"by-centre:A,B"``, ``"folds:5"``, ``"given"``, or
-        ``{"train": [ids], "test": [ids]}``.
+        ``"by-risk"``, ``"by-patient"``, ``"by-centre:A,B"``, ``"folds:5"``, ``"given"``,
+        ``"path/to/split.json"``, or ``{"train": [ids], "test": [ids]}``.
     fold : str or None
         ``"2/5"``: the second of five folds.
     seed : int
@@ -76,6 +90,7 @@ def parse_choice(
     """
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise UserError(f"split: seed {seed!r} is no whole number")
+    check_seed(seed, "split: seed")
     if split is None and fold is None:
         return None if seed == 0 else SplitChoice(seed=seed)
     if isinstance(split, dict):
@@ -85,6 +100,8 @@ def parse_choice(
         if not all(isinstance(ids, list) and all(_is_id(id) for id in ids) for ids in lists):
             raise UserError("split: train and test must be lists of ids")
         return SplitChoice("given", train=_texts(lists[0]), test=_texts(lists[1]), seed=seed)
+    if split is not None and str(split).strip().lower().endswith(".json"):
+        return _saved_choice(Path(str(split).strip()), fold, seed)
     name, _, rest = str(split if split is not None else "folds").strip().partition(":")
     if name == "folds" and not (rest and not rest.isdecimal()):
         return SplitChoice("fold", fold=_fold(fold, rest), seed=seed)
@@ -129,15 +146,45 @@ def choose_split(records: Iterable[Record], choice: SplitChoice, share: float) -
             test = [record.id for record in records if record.part == "test"]
             if not train and not test:
                 raise UserError("split: the data give none; a CSV may, in its column split")
-        split = split_given(records, train, test, choice.seed)
+        try:
+            split = split_given(records, train, test, choice.seed, choice.made or "given")
+        except UserError as error:
+            raise UserError(f"{choice.saved}: {error}" if choice.saved else str(error)) from None
     else:
         split = make_split(records, share, choice.seed)
     refuse_shared_patients(split, records)
+    refuse_same_scans(split, records)
     return split
 
 
-def save_split(split: Split, path: Path) -> None:
-    """Write a split with its content hash as JSON.
+def _saved_choice(path: Path, fold: str | None, seed: int) -> SplitChoice:
+    """The choice of a saved split's own parts.
+
+    Raises
+    ------
+    UserError
+        If the file is no such split, or a fold or another seed is asked for too.
+    """
+    if fold is not None:
+        raise UserError(f"--fold {fold} does not go with --split {path}; leave out one of them")
+    split, cohort = _read_saved(path)
+    if seed not in (0, split.seed):
+        raise UserError(f"{path}: was made with seed {split.seed}, not {seed}; leave the seed out")
+    return SplitChoice(
+        "given", train=split.train, test=split.test, seed=split.seed,
+        saved=str(path), made=split.kind, cohort=cohort,
+    )  # fmt: skip
+
+
+def save_split(split: Split, path: Path, fingerprint: str = "") -> None:
+    """Write a split with its content hash as JSON, for `parse_choice` to take up again.
+
+    Parameters
+    ----------
+    split : Split
+    path : Path
+    fingerprint : str
+        Of the cohort; a cohort of other content is then told.
 
     Raises
     ------
@@ -148,6 +195,7 @@ def save_split(split: Split, path: Path) -> None:
         "kind": split.kind,
         "seed": split.seed,
         "hash": split.hash,
+        **({"cohort": fingerprint[:16]} if fingerprint else {}),
         "train": list(split.train),
         "test": list(split.test),
     }
@@ -166,6 +214,11 @@ def load_split(path: Path) -> Split:
     UserError
         If the file cannot be read, or its members are not those its hash was made of.
     """
+    return _read_saved(path)[0]
+
+
+def _read_saved(path: Path) -> tuple[Split, str]:
+    """Return a saved split, and the start of its cohort's fingerprint or ""."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path}: is larger than {LARGEST_FILE >> 20} MB; is it a split?")
@@ -174,13 +227,14 @@ def load_split(path: Path) -> Split:
             tuple(values["train"]), tuple(values["test"]), values["seed"], str(values["kind"])
         )
         same = values["hash"] == split.hash
+        cohort = str(values.get("cohort", ""))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path}: is no saved split") from None
     if not same:
         raise UserError(f"{path}: was changed since it was saved: its hash does not fit")
-    return split
+    return split, cohort
 
 
 def _fold(fold: str | None, folds: str) -> tuple[int, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from benchmark.calcium import DEFAULT, Conventions
@@ -14,7 +16,7 @@ from benchmark.csv_tables import read_csv
 from benchmark.errors import UserError
 
 COLUMNS = ("image", "labels", "id", "patient", "centre", "split")
-"""Columns that are read; `image` must be there. Others are passed over."""
+"""Columns that are read, in any case; `image` must be there. Others are passed over and named."""
 
 PARTS = {"train": "train", "training": "train", "test": "test", "": ""}
 """What may stand in the column `split`; an empty field is in neither part."""
@@ -63,7 +65,17 @@ class TableCohort(DiskCohort):
         self.name = self.path.stem
 
     def _find(self) -> Iterable[Entry]:
-        rows = _read_rows(self.path)
+        rows, others = _read_rows(self.path)
+        for name in others:
+            self._pass_over("columns that are not read", name)
+        for column in ("patient", "split"):
+            empty = [line for line, row in rows if not row[column]]
+            if empty and len(empty) < len(rows):
+                means = {"patient": "a patient of its own", "split": "in neither part"}[column]
+                self._pass_by(
+                    f"{len(empty)} lines leave the column {column} empty (line {empty[0]} first): "
+                    f"each is {means}."
+                )
         stems = Counter(id_of(Path(row["image"])) for _, row in rows)
         for line, row in rows:
             image = Path(row["image"])
@@ -96,23 +108,55 @@ class TableCohort(DiskCohort):
             )
 
 
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return (line number, fields) for each line of a table."""
+def _read_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """Return (line number, fields) for each line of a table, and columns that are not read."""
     names, lines = read_csv(path)
-    if "image" not in names:
+    places = {name: _known(name) for name in names}
+    columns = {known: name for name, known in places.items() if known}
+    if len(columns) < sum(map(bool, places.values())):
+        twice = [name for name, known in places.items() if known and columns[known] != name]
+        raise UserError(
+            f"{path}: the columns {twice[0]} and {columns[places[twice[0]]]} say the same; keep one"
+        )
+    others = [name for name in names if name and not places[name]]
+    for name in others:
+        near = _near(name)
+        if near and near not in columns:
+            raise UserError(
+                f"{path}: the column {name!r} is not read: call it {near}, or, if it is something "
+                f"else, by a name less like it (columns: {', '.join(COLUMNS)})"
+            )
+    if "image" not in columns:
         raise UserError(
             f"{path}: the first line must name the columns, image among them "
             f"(there may be: {', '.join(COLUMNS)})"
         )
     rows = []
     for line, row in lines:
-        fields = {name: row.get(name, "") for name in COLUMNS}
+        fields = {name: row[columns[name]] if name in columns else "" for name in COLUMNS}
         if not fields["image"]:
             raise UserError(f"{path}: line {line} names no image")
         rows.append((line, fields))
     if not rows:
         raise UserError(f"{path}: names no scan")
-    return rows
+    return rows, others
+
+
+def _known(name: str) -> str:
+    """Return the column that a name means whatever its case; "" if none."""
+    name = name.lower()
+    name = {"center": "centre"}.get(name, name)
+    return name if name in COLUMNS else ""
+
+
+def _near(name: str) -> str:
+    """Return the column that a name seems to be meant for; "" if none."""
+    bare = re.sub(r"(_?id|_?number|_?path|_?file)$", "", re.sub(r"[\s_-]+", "_", name.lower()))
+    bare = bare.strip("_")
+    if bare in COLUMNS:
+        return bare
+    found = get_close_matches(bare, [name for name in COLUMNS if name != "id"], 1, 0.8)
+    return found[0] if found else ""
 
 
 def _long_id(image: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import cache, runs_folder
+from benchmark.commands.options import SEED, cache, runs_folder
 
 _PATH = click.Path(path_type=Path)
 
@@ -48,7 +48,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--seed",
     "first_seed",
-    type=click.IntRange(0),
+    type=SEED,
     help="First seed.  [default: 0; 100 of a new baseline]",
 )
 @click.option(

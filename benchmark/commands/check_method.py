@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 
@@ -14,20 +16,28 @@ def check_method(target: str) -> int:
     Also a name of `benchmark list methods`. Exit status 1 if something is wrong.
     """
     from benchmark.errors import UserError
-    from benchmark.methods import Method, find
+    from benchmark.methods import METHODS, Method, ablation, find, read_options
+    from benchmark.names import own_class, split_base
+    from benchmark.plugins import installed
 
-    path, colon, kind = target.rpartition(":")
-    if colon and (not path or not kind):
-        raise UserError(f"{target}: write path/to/net.py:Net, the file and its class")
-    if not colon and target.endswith(".py"):
+    base, rest = split_base(target, {*METHODS, *installed()})
+    own = own_class(base)
+    if own is None and target.endswith(".py"):
         raise UserError(f"{target}: name the class too, as {target}:Net")
-    # `find` asks a file's class for its outputs, which is what is to be checked here
-    method = Method(target, kind, target, ()) if colon else find(target)
+    if own is None and ":" in base:
+        raise UserError(f"{target}: write path/to/net.py:Net, the file and its class")
+    if own is None or base in installed():
+        method = find(target)
+    else:
+        # `find` asks a file's class for its outputs, which is what is to be checked here
+        method = Method(base, own[1], base, ())
+        method = ablation(method, read_options(target, rest), target) if rest else method
     if not method.trained:
         raise UserError(f"{target} learns nothing by gradient: there is nothing to check")
     if method.external:
         raise UserError(f"{target} trains itself: the contract is for networks")
-    method.load()
+    method = method.read()
+    method.facts()  # in another process: importing it may end the program
 
     from benchmark.method_check import CHECKS, Fault, cost_of, run_checks, subject_of
 
@@ -50,7 +60,8 @@ def check_method(target: str) -> int:
         click.echo(f"{target}: {faults} of {done} checks failed")
         return 1
     _print_cost(cost_of(subject))
-    click.echo(f"{target}: ready; next: benchmark run --suite table1 --methods mmwfanet,{target}")
+    methods = shlex.quote(f"mmwfanet,{target}")
+    click.echo(f"{target}: ready; next: benchmark run --suite table1 --methods {methods}")
     return 0
 
 

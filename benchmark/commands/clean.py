@@ -50,9 +50,9 @@ def clean(out: Path, yes: bool) -> int:
         if not agreed:
             click.echo("nothing removed")
             return 1
-    gone = remove(found, store)
+    gone = remove(found, store, click.echo)
     click.echo(f"{len(gone)} of {len(found)} folders removed")
-    return 0
+    return 0 if gone else 1
 
 
 def _size(number: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.options import SEED
 from benchmark.errors import UserError
 
 
@@ -54,12 +55,11 @@ def split_options(command):
     @click.option(
         "--split",
         metavar="HOW",
-        help="by-risk, by-patient, by-centre:NAME, folds:K or given.  [default: by-risk]",
+        help="by-risk, by-patient, by-centre:NAME, folds:K, given, or a saved split.json.  "
+        "[default: by-risk]",
     )
     @click.option("--fold", metavar="I/K", help="One fold of a cross-validation, as 2/5.")
-    @click.option(
-        "--split-seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split."
-    )
+    @click.option("--split-seed", type=SEED, default=0, show_default=True, help="Of the split.")
     @functools.wraps(command)
     def wrapped(split, fold, split_seed, **options):
         from benchmark.cohorts.split_choice import parse_choice
@@ -101,7 +101,7 @@ def check(path, cohort, data, spacing, cache, train, test, workers, table, choic
 
     if path is not None and data is not None:
         raise UserError(f"{path} and --data {data}: give one of them")
-    chosen, display = open_chosen(cohort, data or path, spacing, cache)
+    chosen, display = open_chosen(cohort, data or path, spacing, cache, tell=False)
     refused = check_data(chosen, display, train, test, workers, table, choice)
     return 1 if refused else 0
 
@@ -153,11 +153,11 @@ def export(cohort, data, spacing, cache, train, test, workers, form, out, choice
     export_data(chosen, display, form, out, train, test, workers, choice)
 
 
-def open_chosen(cohort, data, spacing, cache):
+def open_chosen(cohort, data, spacing, cache, tell=True):
     from benchmark.report.consoles import make_console
     from benchmark.runs.display import Display, LiveDisplay
     from benchmark.runs.sources import open_cohort
 
     console = make_console()
     display = LiveDisplay(console) if console.is_terminal else Display(console)
-    return open_cohort(cohort, data, spacing, cache), display
+    return open_cohort(cohort, data, spacing, cache, tell), display

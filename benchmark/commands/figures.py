@@ -73,6 +73,7 @@ def figures(run, which, methods, out, runs, data, spacing, cache, **choices) -> 
 
     names = check_names(name for text in which for name in split_names(text)) or None
     found = find_run(run, runs)
+    known = [method["name"] for method in found.plan["methods"]]
     cells = read_cells(found)
 
     def cohort():
@@ -92,7 +93,7 @@ def figures(run, which, methods, out, runs, data, spacing, cache, **choices) -> 
         names,
         click.echo,
         cohort=cohort,
-        methods=[name for text in methods for name in split_names(text)] or None,
+        methods=[name for text in methods for name in split_names(text, known)] or None,
         **choices,
     )
     for path in written:

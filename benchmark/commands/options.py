@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from benchmark.training.settings import LARGEST_SEED, MOST_SEEDS
+
 _PATH = click.Path(path_type=Path)
 
 
@@ -20,6 +22,12 @@ def runs_folder(name: str = "--out"):
         help="Where runs are kept.",
     )
 
+
+SEED = click.IntRange(0, LARGEST_SEED)
+"""What every generator takes, and each number another stream."""
+
+SEEDS = click.IntRange(1, MOST_SEEDS)
+"""How many seeds."""
 
 spacing = click.option(
     "--spacing", type=click.FloatRange(0.1, 5), metavar="MM", help="In-plane voxel of the phantom."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import cache, runs_folder, spacing
+from benchmark.commands.options import SEED, cache, runs_folder, spacing
 
 
 @click.command()
@@ -36,7 +36,7 @@ from benchmark.commands.options import cache, runs_folder, spacing
     "--method",
     help="Whose network, also path/to/net.py:Net.  [default: mmwfanet, or the run's first]",
 )
-@click.option("--seed", type=int, help="Of the network.  [default: the lowest]")
+@click.option("--seed", type=SEED, help="Of the network.  [default: the lowest]")
 @click.option(
     "--format",
     "form",
@@ -60,7 +60,8 @@ def predict(run, data, cohort, out, method, seed, device, runs, plain, **options
 
     Writes labels on each scan's own grid, a picture of each, and scores.csv: Agatston, volume and
     mass of LAD, LCX, RCA and the whole heart, and the risk category, from the labels and from the
-    score head. Scans predicted before are kept. Exit status 1 if a scan could not be predicted.
+    score head. Scans predicted before are kept. Exit status 1 if a scan could not be predicted, or
+    if a test scan of the run gets other scores than the run kept.
     """
     from benchmark.prediction.scans import open_scans
     from benchmark.runs.finished import find_run
@@ -98,8 +99,17 @@ def predict(run, data, cohort, out, method, seed, device, runs, plain, **options
     total = outcome.done + outcome.kept
     if outcome.table is not None:
         display.say(f"{counted(total, 'scan')} predicted. Written: {outcome.table}")
+    other = sum(not same for same in outcome.judged)
+    # one in twenty may be a tie that rounding turned; a network that lost something is off in most
+    wrong = 20 * other > len(outcome.judged) and predictor.judged.alike
+    if other:
+        display.say(
+            f"{'fault' if wrong else 'note'}: {other} of {len(outcome.judged)} test scans of the "
+            "run got other scores than those behind its board"
+            + (": the kept weights are not the network that was judged" if wrong else "")
+        )
     if not outcome.faults:
-        return 0
+        return int(wrong)
     display.say(f"{counted(len(outcome.faults), 'scan')} could not be predicted:")
     for id, reason in outcome.faults:
         display.say(f"  {id}: {reason}")

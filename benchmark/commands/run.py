@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import cache, data, runs_folder, spacing
+from benchmark.commands.options import SEED, SEEDS, cache, data, runs_folder, spacing
 from benchmark.errors import UserError
 
 
@@ -22,14 +22,17 @@ from benchmark.errors import UserError
     metavar="A,B",
     help="These alone, also path/to/net.py:Net and mmwfanet+fusion=sum.",
 )
-@click.option("--budget", metavar="AMOUNT", help="A method's: '70 s', '300 steps', '2e13 flops'.")
-@click.option("--seeds", type=int, help="Number of repetitions.  [default: the suite's]")
-@click.option("--seed", "first_seed", type=int, default=0, show_default=True, help="First seed.")
+@click.option("--budget", metavar="AMOUNT", help="A method's: '140 s', '300 steps', '2e13 flops'.")
+@click.option("--seeds", type=SEEDS, help="Number of repetitions.  [default: the suite's]")
+@click.option("--seed", "first_seed", type=SEED, default=0, show_default=True, help="First seed.")
 @click.option("--cohort", help="Name (see: benchmark list cohorts).  [default: the suite's]")
 @data
-@click.option("--split", help="by-risk, by-patient, by-centre:NAME, given.  [default: by-risk]")
+@click.option(
+    "--split",
+    help="by-risk, by-patient, by-centre:NAME, given, or a saved split.json.  [default: by-risk]",
+)
 @click.option("--fold", metavar="I/K", help="The I-th of K parts is tested (cross-validation).")
-@click.option("--split-seed", type=int, default=0, show_default=True)
+@click.option("--split-seed", type=SEED, default=0, show_default=True)
 @spacing
 @runs_folder()
 @click.option(
@@ -44,7 +47,7 @@ from benchmark.errors import UserError
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help="For training; with torchrun, of each process.  [default: all cores]",
+    help="Of each training.  [default: 1]",
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes for data.  [default: all cores]")
 @click.option(
@@ -81,7 +84,11 @@ from benchmark.errors import UserError
     show_default=True,
     help="local: jobs side by side on this machine; slurm: jobs of a cluster (docs/cluster.md).",
 )
-@click.option("--jobs", type=click.IntRange(1), help="Of --launcher: at work at once.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Trainings side by side.  [default: as many as the cores allow; with a GPU 1]",
+)
 @click.option(
     "--slurm",
     metavar="KEY=VALUE,..|FILE",
@@ -96,7 +103,9 @@ from benchmark.errors import UserError
 )
 @click.option("--price", type=click.FloatRange(0), help="Of --dry-run: of a device for an hour.")
 @click.option(
-    "--devices", default="1", metavar="N,..", help="Of --dry-run: so many work at once, as 8,64."
+    "--devices",
+    metavar="N,..",
+    help="Of --dry-run: so many work at once, as 8,64.  [default: what this machine does]",
 )
 @click.option(
     "--times", type=click.IntRange(1), default=1, help="Of --dry-run: such runs, as 5 for 5 folds."
@@ -104,7 +113,7 @@ from benchmark.errors import UserError
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
 def run(
     methods, budget, changes, figures, plain, deterministic, dry_run, rate, price, devices, times,
-    launcher, jobs, slurm, no_wait, **options,
+    launcher, slurm, no_wait, **options,
 ) -> int:  # fmt: skip
     """Train the methods of a suite and print their leaderboard.
 
@@ -115,6 +124,9 @@ def run(
     \b
     torchrun --nproc-per-node 2 -m benchmark run ...    each training over two devices
     """
+    from benchmark.frozen import freeze
+
+    freeze()  # an edit of this program, too, is of the next run
     pairs = []
     for text in changes:
         key, equals, value = text.partition("=")
@@ -135,12 +147,14 @@ def run(
     from benchmark.runs.request import Request, split_names
     from benchmark.suites.load import load_suite
 
-    names = tuple(name for item in methods for name in split_names(item))
+    suite = load_suite(options["suite"])
+    known = [method.name for method in (*suite.methods, *suite.references)]
+    names = tuple(name for item in methods for name in split_names(item, known))
     console = make_console()
     live = console.is_terminal and not plain
     display = LiveDisplay(console) if live else Display(console)
     request = Request(methods=names, changes=tuple(pairs), **options)
-    folds = load_suite(request.suite).orcascore_folds
+    folds = suite.orcascore_folds
     several = together.count() > 1
     if several:
         together.refuse(request, launcher != "here" or dry_run or bool(folds))
@@ -150,8 +164,10 @@ def run(
         if folds:  # every fold is a run of its own, and they are all of one size
             request = replace(request, fold=f"1/{folds}")
         return _dry_run(request, display, rate, price, devices, times * (folds or 1))
-    if launcher == "here" and (jobs or slurm or no_wait):
-        raise UserError("--jobs, --slurm and --no-wait are for --launcher local or slurm")
+    if launcher == "here" and (slurm or no_wait):
+        raise UserError("--slurm and --no-wait are for --launcher slurm")
+    if request.in_process and (request.jobs or 1) > 1:
+        raise UserError("--in-process does one training after another: leave out --jobs")
     if folds:
         if launcher != "here":
             raise UserError(f"--launcher {launcher}: this suite joins its folds in one process")
@@ -166,7 +182,7 @@ def run(
 
         if launcher == "local" and (slurm or no_wait):
             raise UserError("--slurm and --no-wait are for --launcher slurm")
-        outcome = launch(request, display, launcher, jobs, parse_slurm(slurm), not no_wait)
+        outcome = launch(request, display, launcher, request.jobs, parse_slurm(slurm), not no_wait)
         if outcome is None:
             return 0
 
@@ -189,6 +205,8 @@ def run(
     for cell in outcome.failed:
         log = request.out / "cells" / cell.folder / "log.txt"
         display.say(f"failed: {cell.title}, seed {cell.seed}: {cell.reason} ({log})")
+    for line in outcome.edited:
+        display.say(f"note: {line}")
     return 1 if outcome.failed else 0
 
 
@@ -220,15 +238,20 @@ def _cross_validate(request, display, folds: int) -> int:
 
 
 def _dry_run(request, display, rate, price, devices, times) -> int:
+    from benchmark.cores import jobs_beside
     from benchmark.runs.execute import settle
     from benchmark.runs.store import Store
     from benchmark.scale.beside import beside
     from benchmark.scale.dry_run import Wish, describe, estimate, parse_devices, parse_rate
 
-    wish = Wish(parse_rate(rate), price, parse_devices(devices), times)
     # where the speed is given, the device need not be here
-    known = request.device if rate is not None and request.device != "auto" else None
+    speed, counts = parse_rate(rate), parse_devices(devices) if devices else None
+    known = request.device if speed is not None and request.device != "auto" else None
     settled = settle(request, display, known, planning=True)
+    if counts is None:
+        on_cpu = settled.device == "cpu"
+        counts = (request.jobs or (jobs_beside(settled.threads) if on_cpu else 1),)
+    wish = Wish(speed, price, counts, times)
     methods = tuple({cell.method.name: cell.method for cell in settled.plan.cells}.values())
     store = Store(request.out)
     found = estimate(settled, methods, wish, store, display)

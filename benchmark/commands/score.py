@@ -77,7 +77,8 @@ def score(
     """Print Agatston, volume and mass of a scan with labels.
 
     IMAGE is a CT in HU, LABELS on the same grid: 1 LAD with the left main, 2 LCX, 3 RCA. NIfTI,
-    NRRD or MetaImage; segments of 3D Slicer (.seg.nrrd) by their names.
+    NRRD or MetaImage; segments of 3D Slicer (.seg.nrrd) by their names. What `benchmark data check`
+    would warn of is said on stderr.
     """
     from benchmark.calcium import Conventions
 
@@ -92,14 +93,18 @@ def score(
             raise UserError(f"no such file: {path}")
 
     from benchmark.calcium import RISK_NAMES, risk_category, score_scan
+    from benchmark.cohorts.scan_check import warnings_of
     from benchmark.cohorts.segment_names import table_of
+    from benchmark.cohorts.told import warn
     from benchmark.cohorts.volumes import read_scan
     from benchmark.report.scores import write_scores
 
     named = dict(pair.rpartition("=")[::2] for pair in segments)
     scan = read_scan(image, labels, segments=table_of(named, "--segment"))
-    for line in scan.warnings:
-        click.echo(f"warning: {scan.id}: {line}", err=True)
+    warnings, change = warnings_of(scan, conventions)
+    for line in (change, *warnings):
+        if line:
+            warn(f"{scan.id}: {line}")
     try:
         scores = score_scan(scan.voxels, scan.labels, scan.spacing, conventions)
     except ValueError as error:

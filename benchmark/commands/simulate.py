@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.options import SEED, SEEDS
+
 WHAT = ("aa", "loss", "icc")
 
 
@@ -14,7 +16,7 @@ WHAT = ("aa", "loss", "icc")
 @click.option("--run", metavar="RUN", help="Draw patients from this run.  [default: a model]")
 @click.option("--method", metavar="NAME", help="Of that run.  [default: the first with a mask]")
 @click.option("--patients", type=click.IntRange(3), default=257, show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--seeds", type=SEEDS, default=3, show_default=True)
 @click.option(
     "--methods",
     type=click.IntRange(2),
@@ -36,7 +38,7 @@ WHAT = ("aa", "loss", "icc")
     help="Standard deviation of F1 between seeds.  [default: the run's, or 0.006]",
 )
 @click.option("--repeat", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--first", type=click.IntRange(0), default=0, help="Seed of the simulation itself.")
+@click.option("--first", type=SEED, default=0, help="Seed of the simulation itself.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -58,7 +58,7 @@ def split(
     display.say(f"split {parts.kind}, seed {parts.seed}: {parts.hash}")
     if not hold_out:
         if out is not None:
-            save_split(parts, out)
+            save_split(parts, out, chosen.fingerprint())
             display.say(f"written: {out}")
         return
     from benchmark.cohorts.phantom import PhantomCohort

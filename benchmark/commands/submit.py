@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands.options import SEED
 from benchmark.errors import UserError
 
 PATH = click.Path(path_type=Path)
@@ -45,7 +46,7 @@ def submit() -> None:
 @click.option("--names", default="{id}R", show_default=True, help="Of the maps, without suffix.")
 @click.option("--inside", default="", metavar="FOLDER", help="Folder of the maps in the zip.")
 @click.option("--method", help="Of --run: which network.  [default: mmwfanet, or the first]")
-@click.option("--seed", type=int, help="Of --run.  [default: the first that finished]")
+@click.option("--seed", type=SEED, help="Of --run.  [default: the first that finished]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option(
     "--runs",
@@ -111,6 +112,8 @@ def orcascore(run, check, score, data, out, scans, names, inside, workers, **opt
     naming = Naming(names, inside.strip("/"))
     workers = workers or usable_cores()
     cohort = OrcaScoreCohort(data)
+    for line in cohort.passed_over:
+        _warn(line)
     part = scans or ("training" if score else "test")
     ids = tuple(id for id in cohort.ids if id.startswith({"test": "TE", "training": "TR"}[part]))
     if not ids:

@@ -19,7 +19,6 @@ from benchmark.figures.style import (
     MIN_FONT,
     QUIET,
     SEQUENTIAL,
-    file_name,
     ink_on,
     new_figure,
     number,
@@ -30,7 +29,9 @@ from benchmark.metrics import Estimate, categories_of, fill_missing, fill_missin
 from benchmark.metrics.bland_altman import Agreement, bland_altman
 from benchmark.metrics.overlap import TARGETS
 from benchmark.metrics.summary import as_estimate
+from benchmark.names import file_names
 from benchmark.report.measure import measure
+from benchmark.report.reliance import counted_scans
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell
 
@@ -99,7 +100,12 @@ def score_agreement(
     given = getattr(cell, source)  # (n, 3, 4)
     filled = fill_missing(cell.reference, given, "MAE")
     scores = tuple(
-        bland_altman(cell.reference[:, k, place], filled.values[:, k, place], interval)
+        bland_altman(
+            cell.reference[:, k, place],
+            filled.values[:, k, place],
+            interval,
+            patients=cell.patients,
+        )
         for k in range(len(SCORES))
     )
     truth = categories_of(cell.reference[:, 0, -1])
@@ -144,6 +150,8 @@ def agreement_figures(
     """
     cells = tuple(cells)
     written = []
+    # of all methods, so that a method's files are called the same whichever are drawn
+    files = file_names(method["name"] for method in run.plan["methods"])
     for name in chosen_methods(run, cells, methods):
         both = [cell for cell in cells if cell.method == name]
         own = [cell for cell in both if cell.state == "finished"]
@@ -154,7 +162,7 @@ def agreement_figures(
             written += save(
                 draw_agreement(found[0]),
                 folder,
-                f"fig7-{file_name(name)}-{source}{part}",
+                f"fig7-{files[name]}-{source}{part}",
                 {
                     "": point_rows(found[0]),
                     "limits": [
@@ -344,6 +352,7 @@ def limit_rows(found: ScoreAgreement, seed: int) -> list[dict]:
                     "95 % interval, low [unit]": value.low,
                     "95 % interval, high [unit]": value.high,
                     "scans": value.n,
+                    "patients": value.patients,
                     "note": value.note,
                 }
             )
@@ -368,9 +377,13 @@ def risk_rows(found: ScoreAgreement) -> list[dict]:
 def caption(found: ScoreAgreement, interval: str, seeds: int, failed: Iterable[int] = ()) -> str:
     """The words that belong beside the figure."""
     how = {
-        "bootstrap": "percentile bootstrap over scans",
+        "bootstrap": "percentile bootstrap over patients",
         "normal": "t intervals after Bland and Altman (1999)",
     }[interval]
+    bias = found.scores[0].bias
+    reason = bias.note if bias.is_defined and np.isnan(bias.low) else ""
+    bands = reason or f"bands and brackets: 95 % intervals ({how})"
+    points = counted_scans(len(found.ids), bias.patients)
     missing = int(found.missing.any(axis=1).sum())
     gap = f" {missing} scans without an estimate take the worst value." if missing else ""
     others = " Limits of the other seeds are in the table." if seeds > 1 else ""
@@ -378,7 +391,7 @@ def caption(found: ScoreAgreement, interval: str, seeds: int, failed: Iterable[i
     others += f" Not shown, as it failed: seed {lost}." if lost else ""
     return (
         f"Bland-Altman plots, {_of(found.target)}: estimate minus reference against the mean of "
-        f"both, one point a scan ({len(found.ids)}). Solid line: bias; dashed: 95 % limits of "
-        f"agreement (bias +- 1.96 SD); bands and brackets: 95 % intervals ({how}). Confusion of "
+        f"both, one point a scan ({points}). Solid line: bias; dashed: 95 % limits of "
+        f"agreement (bias +- 1.96 SD); {bands}. Confusion of "
         f"the risk categories: scans, and their share of the row. {found.title}.{gap}{others}"
     )

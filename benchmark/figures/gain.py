@@ -342,7 +342,7 @@ def single_rows(found: Gains) -> list[dict]:
                 f"{what}, 95 % interval, low [1]": one.low,
                 f"{what}, 95 % interval, high [1]": one.high,
             }
-        rows.append(row | {"scans": single.n, "note": single.note})
+        rows.append(row | {"scans": single.n, "patients": single.patients, "note": single.note})
     return rows
 
 
@@ -358,6 +358,6 @@ def caption(found: Gains, models: Models) -> str:
         f"alone from the S-model (segmentation, {found.measures[0]}) and the Q-model (scores, "
         f"{found.measures[-1]}), P' from the joint model, all under one budget and split. The "
         "paper does not say which measure P is; this is our choice. "
-        f"{RANK_ONE} Intervals: 95 %, percentile bootstrap, the same resamples of scans for all "
+        f"{RANK_ONE} Intervals: 95 %, percentile bootstrap, the same resamples of patients for all "
         f"models.{marked}"
     )

@@ -17,7 +17,8 @@ from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell, Store
-from benchmark.training.grid import CHANNELS, TrainingGrid
+from benchmark.training.grid import TrainingGrid
+from benchmark.training.settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,19 +65,16 @@ def rebuild(run: FinishedRun, cell: KeptCell, grid: TrainingGrid) -> nn.Module:
     """
     import torch
 
-    store = Store(run.folder.resolve().parents[1])
-    weights = store.weights(cell.folder)
-    width = cell.key["settings"]["width"]
-    try:
-        model = find(METHOD).load()(grid.shape, CHANNELS, width, **cell.key["options"])
-        model.load_state_dict(weights)
-    except (RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"{store.cells / cell.folder}: kept by another version of mmwfanet, whose weights do "
-            f"not fit ({reason}); run the suite again"
-        ) from None
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    from benchmark.prediction.predictor import changed_since, rebuilt
+
+    store, kind = Store(run.folder.resolve().parents[1]), find(METHOD)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # of the recipe the width and the number format alone matter here
+    settings = Settings(
+        **{"budget": "1 steps", "batch_size": 1, "learning_rate": 1.0} | cell.key["settings"]
+    )
+    model, _ = rebuilt(store, cell, kind, grid, settings, device, changed_since(cell, kind))
+    return model
 
 
 def grad_cam(

@@ -11,7 +11,6 @@ import csv
 import io
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +85,7 @@ _RC = {
     "savefig.dpi": DPI,
     "image.interpolation": "nearest",
     "pdf.fonttype": 42,  # letters stay letters, which editors can change
-    "mathtext.default": "regular",
+    "text.parse_math": False,  # a dollar sign in a name begins no formula
 }
 
 
@@ -229,10 +228,3 @@ def number(value: float) -> str:
     else:
         text = f"{value:.{1 if size >= 10 else 2}f}"
     return ("0" if float(text) == 0 else text).replace("-", "−")
-
-
-def file_name(text: str) -> str:
-    """A method's name fit for a file: ``path/to/net.py:Net`` becomes ``net-Net``."""
-    stem, _, cls = text.rpartition(":")
-    name = f"{Path(stem).stem}-{cls}" if stem else text
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "unnamed"

@@ -444,8 +444,9 @@ def caption(found: Sequence[tuple[Sweep, list[Point]]]) -> str:
     seeds = max(point.seeds for _, points in found for point in points)
     return (
         f"Performance of both tasks against {against}, all else as in the default (dashed): F1 of "
-        "the mask, ICC of the score head. Bars: 95 % intervals, percentile bootstrap over scans; "
-        "they tell how far the figure would move with other patients, not with another seed "
+        "the mask, ICC of the score head. Bars: 95 % intervals, percentile bootstrap over "
+        "patients; they tell how far the figure would move with other patients, not with another "
+        "seed "
         f"(seeds: {seeds}). The paired differences to the default, with their intervals, are in "
         f"the table. Logarithmic axis{gap}."
     )

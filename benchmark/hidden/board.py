@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -34,6 +33,7 @@ from benchmark.hidden.submission import (
     scan_of,
 )
 from benchmark.manifest import sha256
+from benchmark.names import system_name
 from benchmark.prediction.board import outside_cell
 from benchmark.prediction.outside import find_label_maps, judge_labels, judge_scores, read_labels
 from benchmark.prediction.table import read_table
@@ -238,7 +238,7 @@ def _refuse(sent: Submission, entries: tuple[Entry, ...], board: Public, now: fl
     for entry in entries:
         if entry.digest == digest:
             raise UserError(f"{sent.folder}: was scored before, as {entry.system!r}")
-    name = _slug(sent.system)
+    name = system_name(sent.system)
     if name in {entry.cell.method for entry in entries}:
         raise UserError(
             f"{sent.folder}: the board has a system {name!r}; give it another name in {MANIFEST}"
@@ -277,7 +277,7 @@ def _judge(
     if sent.kind == "scores":
         scores, source = read_table(sent.folder / TABLE, sent.columns)
         judged = judge_scores(judged.ids, judged.reference, judged.worst_fp, scores, source)
-    return replace(outside_cell(sent.system, judged), method=_slug(sent.system))
+    return outside_cell(sent.system, judged)
 
 
 def _keep(entry: Entry, hidden: Path) -> None:
@@ -305,7 +305,3 @@ def _keep(entry: Entry, hidden: Path) -> None:
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9_.]+", "-", name.lower()).strip("-.") or "given"

@@ -32,6 +32,7 @@ from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 from benchmark.hidden.guard import MARK
 from benchmark.manifest import sha256
+from benchmark.whole import draft_folder
 
 FORMAT = 1
 MANIFEST = "hold-out.json"
@@ -122,7 +123,9 @@ def hold_out(
     try:
         for place in (public, hidden):
             place.parent.mkdir(parents=True, exist_ok=True)
-            drafts.append(Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent)))
+        drafts.append(draft_folder(public.parent, f".{public.name}-"))
+        # open to its owner alone
+        drafts.append(Path(tempfile.mkdtemp(prefix=f".{hidden.name}-", dir=hidden.parent)))
         images, labels = _write_scans(cohort, split, *drafts, progress)
         secret = Hidden(secrets.token_hex(6), secrets.token_hex(16), labels)
         known = Public(
@@ -136,7 +139,6 @@ def hold_out(
         )
         _write(drafts[0] / MANIFEST, known)
         _write(drafts[1] / MARK, secret)
-        drafts[0].chmod(0o755)  # the hidden one stays open to its owner alone, as mkdtemp made it
         for draft, place in zip(reversed(drafts), (hidden, public), strict=True):
             os.replace(draft, place)
     except OSError as error:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from benchmark.hidden.hold_out import Public, file_name, image_of, read_public
 from benchmark.manifest import sha256
 from benchmark.prediction.outside import find_label_maps, read_labels
 from benchmark.prediction.table import read_table
+from benchmark.whole import draft_folder
 
 FORMAT = 1
 MANIFEST = "submission.json"
@@ -104,7 +104,7 @@ def make_submission(
     if out.exists() or out.is_symlink():
         raise UserError(f"{out}: is there already; remove it or name another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    draft = draft_folder(out.parent, f".{out.name}-")
     try:
         kind = "labels" if source.is_dir() else "scores"
         if kind == "labels":
@@ -126,7 +126,6 @@ def make_submission(
             more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
             fault = faults[0].replace(str(draft), str(source))
             raise UserError(f"{source}: {fault.removeprefix(f'{source}: ')}{more}; nothing written")
-        draft.chmod(0o755)
         os.replace(draft, out)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file or folder") from None

@@ -12,9 +12,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bootstrap import RESAMPLES, SEED, percentile_interval, resample_weights
+from .bootstrap import RESAMPLES, SEED
 from .columns import MIN_SCANS, weighted_mae, weighted_pearson
 from .estimate import Estimate
+from .patients import SEVERAL_SCANS, count_of, grouping_of, interval_over, scan_weights
 
 Array = NDArray[np.float64]
 TOO_FEW = f"fewer than {MIN_SCANS} scans"
@@ -41,6 +42,22 @@ def _each_column(
     if r.ndim == 1:
         return figure(r, e)
     return [figure(r[:, j], e[:, j]) for j in range(r.shape[1])]
+
+
+def _of_independent_scans(
+    figure: Callable[[Array, Array], Estimate], patients: ArrayLike | None
+) -> Callable[[Array, Array], Estimate]:
+    """The figure without its interval where a patient has several scans."""
+
+    def one(r: Array, e: Array) -> Estimate:
+        found, grouping = figure(r, e), grouping_of(patients, r.size)
+        if not grouping:
+            return found
+        note = SEVERAL_SCANS if found.is_defined else found.note
+        count = count_of(r.size, grouping)
+        return Estimate(found.value, math.nan, math.nan, r.size, note, count)
+
+    return one
 
 
 def icc_of_ratings(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
@@ -104,7 +121,10 @@ def icc_of_ratings(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
 
 
 def icc(
-    reference: ArrayLike, estimate: ArrayLike, confidence: float = 0.95
+    reference: ArrayLike,
+    estimate: ArrayLike,
+    confidence: float = 0.95,
+    patients: ArrayLike | None = None,
 ) -> Estimate | list[Estimate]:
     """ICC(A,1) between reference and estimate, with the F-based interval of `icc_of_ratings`.
 
@@ -116,6 +136,10 @@ def icc(
     ----------
     reference, estimate : array_like, shape (n,) or (n, k)
         Scores of n scans; k columns are treated one by one.
+    confidence : float
+    patients : array_like, shape (n,), optional
+        Patient of each scan. The F-based interval is of independent scans: where a patient has
+        several, there is none.
 
     Raises
     ------
@@ -133,11 +157,14 @@ def icc(
             return Estimate(0.0, found.low, found.high, found.n, CONSTANT_ESTIMATE)
         return icc_of_ratings(np.stack([r, e], axis=1), confidence)
 
-    return _each_column(one, reference, estimate)
+    return _each_column(_of_independent_scans(one, patients), reference, estimate)
 
 
 def pearson(
-    reference: ArrayLike, estimate: ArrayLike, confidence: float = 0.95
+    reference: ArrayLike,
+    estimate: ArrayLike,
+    confidence: float = 0.95,
+    patients: ArrayLike | None = None,
 ) -> Estimate | list[Estimate]:
     """Pearson correlation with the interval of Fisher's z.
 
@@ -147,6 +174,10 @@ def pearson(
     Parameters
     ----------
     reference, estimate : array_like, shape (n,) or (n, k)
+    confidence : float
+    patients : array_like, shape (n,), optional
+        Patient of each scan. Fisher's z is of independent scans: where a patient has several, there
+        is no interval.
 
     Raises
     ------
@@ -175,19 +206,27 @@ def pearson(
         centre = math.atanh(value)
         return Estimate(value, math.tanh(centre - half), math.tanh(centre + half), n)
 
-    return _each_column(one, reference, estimate)
+    return _each_column(_of_independent_scans(one, patients), reference, estimate)
 
 
 def mae(
-    reference: ArrayLike, estimate: ArrayLike, resamples: int = RESAMPLES, seed: int = SEED
+    reference: ArrayLike,
+    estimate: ArrayLike,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> Estimate | list[Estimate]:
     """Mean absolute error, in the unit of the scores, with a percentile bootstrap interval.
 
-    Rules: no scan -> undefined; fewer than 3 scans -> a value without an interval.
+    Rules: no scan -> undefined; fewer than 3 scans or patients -> a value without an interval.
 
     Parameters
     ----------
     reference, estimate : array_like, shape (n,) or (n, k)
+    resamples, seed : int
+        Of the bootstrap.
+    patients : array_like, shape (n,), optional
+        Patient of each scan; None: each scan is of another patient.
 
     Raises
     ------
@@ -202,8 +241,10 @@ def mae(
         value = float(np.abs(r - e).mean())
         if n < MIN_SCANS:
             return Estimate(value, math.nan, math.nan, n, f"no interval: {TOO_FEW}")
-        replicates = weighted_mae(r[:, None], e[:, None], resample_weights(n, resamples, seed))
-        low, high, note = percentile_interval(replicates[:, 0])
-        return Estimate(value, low, high, n, note)
+        grouping = grouping_of(patients, n)
+        weights, count = scan_weights(n, grouping, resamples, seed), count_of(n, grouping)
+        replicates = weighted_mae(r[:, None], e[:, None], weights)
+        low, high, note = interval_over(replicates[:, 0], count)
+        return Estimate(value, low, high, n, note, count)
 
     return _each_column(one, reference, estimate)

@@ -12,6 +12,9 @@ still use.)
 
 ====================================  =====================================================
 fewer than 3 scans                    undefined
+fewer than 3 patients                 values without intervals
+several scans of a patient            bias and limits are over scans, as they lie in the plot; the
+                                      bootstrap draws patients; no "normal" interval
 all differences the same              limits equal the bias, all intervals without width
 missing estimates                     not accepted: `worst.fill_missing` first ("MAE")
 ====================================  =====================================================
@@ -34,9 +37,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .agreement import TOO_FEW
-from .bootstrap import RESAMPLES, SEED, percentile_interval, resample_weights
+from .bootstrap import RESAMPLES, SEED
 from .columns import MIN_SCANS
 from .estimate import Estimate
+from .patients import (
+    FEW_PATIENTS,
+    MIN_PATIENTS,
+    SEVERAL_SCANS,
+    count_of,
+    grouping_of,
+    interval_over,
+    scan_weights,
+)
 
 Array = NDArray[np.float64]
 INTERVALS = ("bootstrap", "normal")
@@ -74,6 +86,7 @@ def bland_altman(
     interval: str = "bootstrap",
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> Agreement:
     """Compare two lists of scores.
 
@@ -85,6 +98,8 @@ def bland_altman(
         See the head of this module.
     resamples, seed : int
         Of the bootstrap.
+    patients : array_like, shape (n,), optional
+        Patient of each scan; None: each scan is of another patient.
 
     Raises
     ------
@@ -99,23 +114,30 @@ def bland_altman(
     if interval not in INTERVALS:
         raise ValueError(f"interval must be one of {', '.join(INTERVALS)}, got {interval!r}")
     n, difference, mean = r.size, e - r, r / 2 + e / 2
+    grouping = grouping_of(patients, n)
+    count = count_of(n, grouping)
     if n < MIN_SCANS:
-        return Agreement(mean, difference, *(Estimate.undefined(TOO_FEW, n) for _ in range(4)))
+        nothing = Estimate.undefined(TOO_FEW, n, count)
+        return Agreement(mean, difference, *(nothing for _ in range(4)))
     if (difference == difference[0]).all():
-        value, note = float(difference[0]), NO_SPREAD
-        same = Estimate(value, value, value, n, note)
-        return Agreement(mean, difference, same, same, same, Estimate(1.0, 1.0, 1.0, n, note))
+        few = count < MIN_PATIENTS
+        value, note = float(difference[0]), FEW_PATIENTS if few else NO_SPREAD
+        same, every = (
+            Estimate(own, end, end, n, note, count)
+            for own, end in ((value, math.nan if few else value), (1.0, math.nan if few else 1.0))
+        )
+        return Agreement(mean, difference, same, same, same, every)
     # In units of the largest difference, so that an absurd estimate cannot overflow its square.
     unit = np.abs(difference).max()
     scaled = difference / unit
     values = bias_and_limits(scaled, np.ones((1, n)))[:, 0]
     if interval == "normal":
-        ends = _normal_ends(values, n)
+        ends = [(math.nan, math.nan, SEVERAL_SCANS)] * 4 if grouping else _normal_ends(values, n)
     else:
-        drawn = bias_and_limits(scaled, resample_weights(n, resamples, seed))
-        ends = [percentile_interval(figure) for figure in drawn]
+        drawn = bias_and_limits(scaled, scan_weights(n, grouping, resamples, seed))
+        ends = [interval_over(figure, count) for figure in drawn]
     estimates = (
-        Estimate(float(value * size), float(low * size), float(high * size), n, note)
+        Estimate(float(value * size), float(low * size), float(high * size), n, note, count)
         for value, (low, high, note), size in zip(values, ends, (unit, unit, unit, 1), strict=True)
     )
     return Agreement(mean, difference, *estimates)
@@ -123,7 +145,8 @@ def bland_altman(
 
 def bias_and_limits(difference: Array, weights: Array) -> Array:
     """Bias, lower limit, upper limit and share inside, (4, B), of differences (n,)."""
-    n, centre = difference.size, difference.mean()
+    # scans of a resample: another number in each where patients have unlike numbers of scans
+    n, centre = weights.sum(axis=1), difference.mean()
     centred = difference - centre
     sums = weights @ np.stack([centred, centred**2], axis=1)  # (B, 2)
     shift = sums[:, 0] / n

@@ -33,8 +33,9 @@ SEED = 20230
 def resample_weights(n: int, resamples: int = RESAMPLES, seed: int = SEED) -> NDArray[np.float64]:
     """Draw how often each patient occurs in each bootstrap resample.
 
-    A resample of a sum is then one matrix product: ``weights @ volumes``. One scan per patient is
-    assumed. The answer is kept and read-only, so that all figures of a cohort share it.
+    A resample of a sum is then one matrix product: ``weights @ volumes``. Of patients with several
+    scans `patients.scan_weights` makes weights of the scans. The answer is kept and read-only, so
+    that all figures of a cohort share it.
 
     Parameters
     ----------

@@ -23,10 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .agreement import TOO_FEW
 from .bland_altman import bias_and_limits
-from .bootstrap import RESAMPLES, SEED, resample_weights
+from .bootstrap import RESAMPLES, SEED
 from .columns import MIN_SCANS, weighted_icc
 from .estimate import join_notes
 from .overlap import TARGETS
+from .patients import Grouping, grouping_of, scan_weights
 from .replicates import SCORE_NAMES, Key, Replicates
 from .worst import fill_missing, missing_note
 
@@ -41,6 +42,7 @@ def agreement_figures(
     head: ArrayLike,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> dict[Key, Replicates]:
     """ICC(A,1) between the scores of a network's head and those of its own mask.
 
@@ -50,6 +52,10 @@ def agreement_figures(
         Reference scores; only their range is used, for scans that are missing.
     mask, head : array_like, shape (s, n, 3, 4)
         Scores of s seeds; NaN is missing.
+    resamples, seed : int
+        Of the bootstrap.
+    patients : array_like, shape (n,), optional
+        Patient of each scan; None: each scan is of another patient.
 
     Returns
     -------
@@ -65,7 +71,8 @@ def agreement_figures(
     if len(m) != len(h):  # a head of one seed would be spread over all masks
         raise ValueError(f"mask and head must be of the same seeds, got {len(m)} and {len(h)}")
     n, drawn = len(truth), (resamples, seed)
-    weights = resample_weights(n, resamples, seed)
+    grouping = grouping_of(patients, n)
+    weights = scan_weights(n, grouping, resamples, seed)
     gaps = ~(np.isfinite(m) & np.isfinite(h))  # (s, n, 12)
     m = np.where(gaps, 0.0, m)
     h = np.where(gaps, truth.max(axis=0), h)
@@ -73,7 +80,7 @@ def agreement_figures(
     resampled = sum(weighted_icc(a, b, weights) for a, b in zip(m, h, strict=True)) / len(m)
     note = missing_note(int(gaps.any(axis=(0, 2)).sum()))
     reason = TOO_FEW if n < MIN_SCANS else CONSTANT_MASK
-    return _named(AGREEMENT, by_seed, resampled, n, drawn, note, reason)
+    return _named(AGREEMENT, by_seed, resampled, n, drawn, grouping, note, reason)
 
 
 def inside_figures(
@@ -82,6 +89,7 @@ def inside_figures(
     resamples: int = RESAMPLES,
     seed: int = SEED,
     targets: Collection[str] = TARGETS,
+    patients: ArrayLike | None = None,
 ) -> dict[Key, Replicates]:
     """Share of scans whose difference lies within bias +- 1.96 SD, as in `bland_altman`.
 
@@ -94,6 +102,8 @@ def inside_figures(
         Of the bootstrap.
     targets : collection of str
         Of which figures are wanted, as each costs as much as an ICC.
+    patients : array_like, shape (n,), optional
+        Patient of each scan; None: each scan is of another patient.
 
     Returns
     -------
@@ -102,7 +112,8 @@ def inside_figures(
     """
     truth, e = _flat(reference, estimate)
     n, drawn = len(truth), (resamples, seed)
-    weights, ones = resample_weights(n, resamples, seed), np.ones((1, n))
+    grouping = grouping_of(patients, n)
+    weights, ones = scan_weights(n, grouping, resamples, seed), np.ones((1, n))
     filled = [fill_missing(truth, one, "MAE") for one in e]
     by_seed = np.zeros((len(e), truth.shape[1]))
     resampled = np.zeros((resamples, truth.shape[1]))
@@ -117,7 +128,7 @@ def inside_figures(
     if n < MIN_SCANS:
         by_seed[:] = np.nan
     note = missing_note(int((~np.isfinite(e)).any(axis=(0, 2)).sum()))
-    found = _named(INSIDE, by_seed, resampled / len(e), n, drawn, note, TOO_FEW)
+    found = _named(INSIDE, by_seed, resampled / len(e), n, drawn, grouping, note, TOO_FEW)
     return {key: figure for key, figure in found.items() if key[1] in targets}
 
 
@@ -141,6 +152,7 @@ def _named(
     resampled: Array,
     n: int,
     drawn: tuple[int, int],
+    grouping: Grouping,
     note: str,
     reason: str,
 ) -> dict[Key, Replicates]:
@@ -148,5 +160,5 @@ def _named(
     for j in range(by_seed.shape[1]):
         key = (f"{figure}_{SCORE_NAMES[j // len(TARGETS)]}", TARGETS[j % len(TARGETS)])
         own = join_notes(reason, note) if np.isnan(by_seed[:, j]).any() else note
-        found[key] = Replicates(by_seed[:, j], resampled[:, j], n, drawn, own)
+        found[key] = Replicates(by_seed[:, j], resampled[:, j], n, drawn, own, grouping)
     return found

@@ -21,6 +21,8 @@ class Estimate:
         Number of scans the figure rests on, those filled with their worst value included.
     note : str
         What a reader must know: why undefined, how many scans were missing, and so on.
+    patients : int or None
+        Number of patients of these scans; None: nobody said, or as many as scans.
 
     Raises
     ------
@@ -40,15 +42,16 @@ class Estimate:
     high: float
     n: int
     note: str = ""
+    patients: int | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.value) and not self.note:
             raise ValueError("an undefined estimate needs a note that says why")
 
     @classmethod
-    def undefined(cls, note: str, n: int) -> Estimate:
+    def undefined(cls, note: str, n: int, patients: int | None = None) -> Estimate:
         """Make an estimate that has no value, for the reason in ``note``."""
-        return cls(math.nan, math.nan, math.nan, n, note)
+        return cls(math.nan, math.nan, math.nan, n, note, patients)
 
     @property
     def is_defined(self) -> bool:

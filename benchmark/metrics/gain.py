@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bootstrap import percentile_interval
 from .estimate import Estimate, join_notes
 from .overlap import RATIOS, TARGETS
+from .patients import interval_over
 from .replicates import SCORE_NAMES, Key, Replicates
 from .summary import as_estimate
 
@@ -141,27 +141,29 @@ def gains(
     """
     keys = task_keys() if keys is None else tuple(keys)
     t, a = [together[key] for key in keys], [alone[key] for key in keys]
-    if len({(x.n, x.drawn) for x in (*t, *a)}) != 1:
+    if len({x.sample for x in (*t, *a)}) != 1:
         raise ValueError("gains need the same scans and the same resamples for both models")
     values = np.array([[x.value for x in side] for side in (t, a)])  # (2, k)
     resampled = [np.stack([x.resampled for x in side], axis=1) for side in (t, a)]  # (B, k)
     reasons = tuple(
         _reason(key[0], one, other) for key, one, other in zip(keys, *values, strict=True)
     )
-    drawn = single_gain(*resampled)
+    drawn, n, patients = single_gain(*resampled), t[0].n, t[0].patients
     found = []
     for j, value in enumerate(single_gain(*values)):
         if reasons[j]:
-            found.append(Estimate.undefined(join_notes(reasons[j], t[j].note, a[j].note), t[j].n))
+            why = join_notes(reasons[j], t[j].note, a[j].note)
+            found.append(Estimate.undefined(why, n, patients))
             continue
-        low, high, note = percentile_interval(drawn[:, j])
-        found.append(Estimate(float(value), low, high, t[j].n, join_notes(note)))
+        low, high, note = interval_over(drawn[:, j], patients)
+        note = join_notes(t[j].few, a[j].few) or note
+        found.append(Estimate(float(value), low, high, n, note, patients))
     pairs = pairwise_gain(*values)
     low, high = np.full_like(pairs, np.nan), np.full_like(pairs, np.nan)
     for i in range(len(keys)):
         for j in range(i, len(keys)):
             if np.isfinite(pairs[i, j]):
-                ends = percentile_interval(np.sqrt(drawn[:, i] * drawn[:, j]))[:2]
+                ends = interval_over(np.sqrt(drawn[:, i] * drawn[:, j]), patients)[:2]
                 low[i, j], high[i, j] = low[j, i], high[j, i] = ends
     return Gains(
         TASKS,

@@ -7,9 +7,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bootstrap import RESAMPLES, SEED, percentile_interval, resample_weights
+from .bootstrap import RESAMPLES, SEED
 from .columns import MIN_SCANS
 from .estimate import Estimate, join_notes
+from .patients import MIN_PATIENTS, count_of, grouping_of, interval_over, scan_weights
 
 Array = NDArray[np.float64]
 CATEGORIES = 5
@@ -74,7 +75,11 @@ def weighted_kappa(
 
 
 def linear_kappa(
-    reference: ArrayLike, estimate: ArrayLike, resamples: int = RESAMPLES, seed: int = SEED
+    reference: ArrayLike,
+    estimate: ArrayLike,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> Estimate:
     """Linearly weighted kappa of risk categories with a percentile bootstrap interval.
 
@@ -84,12 +89,17 @@ def linear_kappa(
     seeds.
 
     Rules: fewer than 3 scans, or one single reference category -> undefined; one single
-    estimated category -> 0; no disagreement -> 1 (1 to 1); negative values are kept.
+    estimated category -> 0; no disagreement -> 1 (1 to 1); negative values are kept; fewer than
+    3 patients -> a value without an interval.
 
     Parameters
     ----------
     reference, estimate : array_like of int, shape (n,)
         Risk categories 0..4.
+    resamples, seed : int
+        Of the bootstrap.
+    patients : array_like, shape (n,), optional
+        Patient of each scan; None: each scan is of another patient.
 
     Raises
     ------
@@ -104,8 +114,10 @@ def linear_kappa(
     value = float(weighted_kappa(r, e)[0])
     if math.isnan(value):
         return Estimate.undefined(ONE_CATEGORY, r.size)
-    low, high, note = percentile_interval(
-        weighted_kappa(r, e, resample_weights(r.size, resamples, seed))
-    )
-    perfect = "no disagreement: the interval has no width" if value == 1.0 else ""
-    return Estimate(value, low, high, r.size, join_notes(perfect, note))
+    grouping = grouping_of(patients, r.size)
+    count = count_of(r.size, grouping)
+    drawn = weighted_kappa(r, e, scan_weights(r.size, grouping, resamples, seed))
+    low, high, note = interval_over(drawn, count)
+    whole = value == 1.0 and count >= MIN_PATIENTS
+    perfect = "no disagreement: the interval has no width" if whole else ""
+    return Estimate(value, low, high, r.size, join_notes(perfect, note), count)

@@ -18,8 +18,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bootstrap import RESAMPLES, SEED, percentile_interval, resample_weights
+from .bootstrap import RESAMPLES, SEED
 from .estimate import Estimate
+from .patients import (
+    FEW_PATIENTS,
+    MIN_PATIENTS,
+    Grouping,
+    count_of,
+    grouping_of,
+    interval_over,
+    scan_weights,
+    supporting,
+)
 
 Array = NDArray[np.float64]
 TARGETS = ("LAD", "LCX", "RCA", "whole")
@@ -118,8 +128,43 @@ def pooled_ratios(
         }
 
 
+def support_of(
+    tp: Array, fp: Array, fn: Array, grouping: Grouping = ()
+) -> dict[str, NDArray[np.int64]]:
+    """Patients that each ratio rests on: those with any volume above or below its line.
+
+    The others are in no resample's way: with one such patient every resample gives the same ratio.
+
+    Parameters
+    ----------
+    tp, fp, fn : numpy.ndarray, shape (n, 4)
+    grouping : tuple of int
+        See `patients.grouping_of`.
+
+    Returns
+    -------
+    dict of numpy.ndarray, each of shape (4,)
+        Under the names of `RATIOS`.
+    """
+    hit, extra, missed = (part > 0 for part in (tp, fp, fn))
+    present = {"sensitivity": hit | missed, "PPV": hit | extra, "F1": hit | extra | missed}
+    return {ratio: supporting(present[ratio], grouping) for ratio in RATIOS}
+
+
+def rests_on(support: int) -> str:
+    """Why a ratio has no interval, where too few patients have any volume; else nothing."""
+    if support >= MIN_PATIENTS:
+        return ""
+    return f"rests on {support} patient{'' if support == 1 else 's'}: no interval"
+
+
 def overlap_estimates(
-    tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, resamples: int = RESAMPLES, seed: int = SEED
+    tp: ArrayLike,
+    fp: ArrayLike,
+    fn: ArrayLike,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> dict[tuple[str, str], Estimate]:
     """Pooled sensitivity, PPV and F1 with percentile bootstrap intervals over patients.
 
@@ -129,6 +174,8 @@ def overlap_estimates(
         Volumes in mm3 of LAD, LCX, RCA, whole, as `overlap_volumes` gives them per scan.
     resamples, seed : int
         Number of resamples and their seed.
+    patients : array_like, shape (n_scans,), optional
+        Patient of each scan; None: each scan is of another patient.
 
     Returns
     -------
@@ -145,7 +192,9 @@ def overlap_estimates(
     if n == 0:
         return {(r, t): Estimate.undefined("no scans", 0) for r in RATIOS for t in TARGETS}
     values = pooled_ratios(*volumes)
-    replicates = pooled_ratios(*volumes, resample_weights(n, resamples, seed))
+    grouping = grouping_of(patients, n)
+    count, support = count_of(n, grouping), support_of(*volumes, grouping)
+    replicates = pooled_ratios(*volumes, scan_weights(n, grouping, resamples, seed))
     found = {}
     for ratio in RATIOS:
         for index, target in enumerate(TARGETS):
@@ -153,6 +202,9 @@ def overlap_estimates(
             if np.isnan(value):
                 found[ratio, target] = Estimate.undefined(UNDEFINED_BECAUSE[ratio], n)
                 continue
-            low, high, note = percentile_interval(replicates[ratio][:, index])
-            found[ratio, target] = Estimate(value, low, high, n, note)
+            low, high, note = interval_over(replicates[ratio][:, index], count)
+            few = FEW_PATIENTS if count < MIN_PATIENTS else rests_on(support[ratio][index])
+            if few:
+                low, high, note = np.nan, np.nan, few
+            found[ratio, target] = Estimate(value, low, high, n, note, count)
     return found

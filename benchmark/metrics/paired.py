@@ -8,9 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bootstrap import RESAMPLES, SEED, percentile_interval, resample_weights
+from .bootstrap import RESAMPLES, SEED
 from .estimate import join_notes
-from .overlap import RATIOS, TARGETS, UNDEFINED_BECAUSE, check_volumes, pooled_ratios
+from .overlap import (
+    RATIOS,
+    TARGETS,
+    UNDEFINED_BECAUSE,
+    check_volumes,
+    pooled_ratios,
+    support_of,
+)
+from .patients import grouping_of, interval_over, scan_weights
 from .replicates import Key, Replicates, replicate
 
 
@@ -30,6 +38,8 @@ class PairedDifference:
         Number of scans.
     note : str
         Missing scans, reasons.
+    patients : int or None
+        Number of patients.
     """
 
     difference: float
@@ -38,12 +48,15 @@ class PairedDifference:
     p: float
     n: int
     note: str = ""
+    patients: int | None = None
 
     def as_text(self, decimals: int = 3) -> str:
         """Write difference, interval and p value, or why there is none."""
         if math.isnan(self.difference):
             return f"undefined: {self.note}"
         d = decimals
+        if math.isnan(self.low):
+            return f"{self.difference:+.{d}f}"
         return (
             f"{self.difference:+.{d}f} ({self.low:+.{d}f} to {self.high:+.{d}f}), p = {self.p:.3f}"
         )
@@ -77,17 +90,20 @@ def paired_difference(a: Replicates, b: Replicates) -> PairedDifference:
     ValueError
         When the two were not resampled alike.
     """
-    if (a.n, a.drawn) != (b.n, b.drawn):
+    if a.sample != b.sample:
         raise ValueError(
             "a paired comparison needs the same scans and the same resamples for both methods"
         )
     value = a.value - b.value
     notes = [f"{side}: {x.note}" for side, x in (("a", a), ("b", b)) if x.note]
     if math.isnan(value):
-        return PairedDifference(value, math.nan, math.nan, math.nan, a.n, join_notes(*notes))
+        nothing = (math.nan,) * 3
+        return PairedDifference(value, *nothing, a.n, join_notes(*notes), a.patients)
+    few = join_notes(a.few, b.few)
     resampled = a.resampled - b.resampled
-    low, high, note = percentile_interval(resampled)
-    return PairedDifference(value, low, high, two_sided_p(resampled), a.n, join_notes(*notes, note))
+    low, high, note = interval_over(resampled, a.patients)
+    p, notes = two_sided_p(resampled), join_notes(*notes, few or note)
+    return PairedDifference(value, low, high, p, a.n, notes, a.patients)
 
 
 def paired_differences(
@@ -102,6 +118,7 @@ def paired_overlap(
     b: tuple[ArrayLike, ArrayLike, ArrayLike],
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> dict[Key, PairedDifference]:
     """Differences in sensitivity, PPV and F1 from volumes alone.
 
@@ -109,6 +126,10 @@ def paired_overlap(
     ----------
     a, b : tuple of array_like, each (n, 4)
         tp, fp, fn in mm3 of each method on the same scans.
+    resamples, seed : int
+        Of the bootstrap.
+    patients : array_like, shape (n,), optional
+        Patient of each scan; None: each scan is of another patient.
 
     Raises
     ------
@@ -119,8 +140,10 @@ def paired_overlap(
     for part in (a, b):
         volumes = check_volumes(*part)
         n = len(volumes[0])
+        grouping = grouping_of(patients, n)
+        support = support_of(*volumes, grouping)
         values = pooled_ratios(*volumes)
-        resampled = pooled_ratios(*volumes, resample_weights(n, resamples, seed))
+        resampled = pooled_ratios(*volumes, scan_weights(n, grouping, resamples, seed))
         sides.append(
             {
                 (ratio, target): Replicates(
@@ -129,6 +152,8 @@ def paired_overlap(
                     n,
                     (resamples, seed),
                     UNDEFINED_BECAUSE[ratio] if np.isnan(values[ratio][0, j]) else "",
+                    grouping,
+                    int(support[ratio][j]),
                 )
                 for ratio in RATIOS
                 for j, target in enumerate(TARGETS)
@@ -143,6 +168,7 @@ def paired_scores(
     b: ArrayLike,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> dict[Key, PairedDifference]:
     """Differences in ICC, PCC, MAE and kappa from scores.
 
@@ -151,8 +177,10 @@ def paired_scores(
     reference : array_like, shape (n, 3, 4)
     a, b : array_like, shape (n, 3, 4) or (seeds, n, 3, 4)
         Estimated scores of each method; NaN takes the worst value. For MAE less is better.
+    resamples, seed, patients
+        See `paired_overlap`.
     """
-    drawn = {"resamples": resamples, "seed": seed}
+    drawn = {"resamples": resamples, "seed": seed, "patients": patients}
     return paired_differences(replicate(reference, a, **drawn), replicate(reference, b, **drawn))
 
 

@@ -9,6 +9,8 @@ figure undefined                      no rank; the others are ranked without it,
                                       same as placing it last
 undefined in a resample only          last there, together with others that are
 fewer than two ranked methods         no ranks, no tau
+fewer than 3 patients                 no ranks, no tau: the figures alone
+a figure rests on fewer than 3        no rank, as if it were undefined
 all figures of a seed equal           tau with that seed undefined (tau-b has no pairs to judge)
 one seed                              tau undefined
 ====================================  ====================================================
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .estimate import Estimate
+from .patients import MIN_PATIENTS
 from .replicates import Replicates
 from .summary import as_estimate
 from .verdict import combine
@@ -31,6 +34,7 @@ from .verdict import combine
 Array = NDArray[np.float64]
 WEIGHTS = np.round(np.linspace(0, 1, 21), 2)
 """Weights of the first task at which `joint_ranking` ranks, in steps of 0.05."""
+NO_RANKS = f"fewer than {MIN_PATIENTS} patients: no ranks"
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,16 +151,19 @@ def rank_methods(figures: Sequence[Replicates], lower_is_better: bool = False) -
     ValueError
         For figures of other scans or resamples.
     """
-    if len({(figure.n, figure.drawn) for figure in figures}) > 1:
+    if len({figure.sample for figure in figures}) > 1:
         raise ValueError("ranks need the same scans and the same resamples for all methods")
     k = len(figures)
     estimates = tuple(as_estimate(figure) for figure in figures)
     values = np.array([figure.value for figure in figures])
-    kept = np.flatnonzero(np.isfinite(values))
+    few = np.array([bool(figure.few) for figure in figures], dtype=bool)
+    kept = np.flatnonzero(np.isfinite(values) & ~few)
     rank, low, high, first = (np.full(k, np.nan) for _ in range(4))
     by_seed, tau, mean_tau, note = np.empty((0, k)), np.empty((0, 0)), math.nan, ""
     if kept.size < 2:
         note = "fewer than two methods to rank"
+        if figures and figures[0].patients < MIN_PATIENTS:
+            note = NO_RANKS
         return Ranking(estimates, rank, low, high, first, by_seed, tau, mean_tau, note)
     rank[kept] = ranks_of(values[kept], lower_is_better)
     drawn = np.stack([figures[j].resampled for j in kept], axis=1)  # (B, kept)
@@ -212,7 +219,7 @@ def joint_ranking(
         raise ValueError("weights must ascend from 0 to 1")
     values = np.array(
         [
-            [np.nan] * 2 if a is None or b is None else [a.value, b.value]
+            [np.nan] * 2 if a is None or b is None or a.few or b.few else [a.value, b.value]
             for a, b in zip(one, other, strict=True)
         ]
     ).reshape(-1, 2)
@@ -250,6 +257,7 @@ def undefined_like(figure: Replicates, note: str) -> Replicates:
         figure.n,
         figure.drawn,
         note,
+        figure.grouping,
     )
 
 

@@ -1,7 +1,8 @@
 """All figures of one method, in the cohort and in each bootstrap resample.
 
 What `summary` turns into intervals and `paired` into differences. The resamples depend on the
-number of scans and the seed alone, so those of two methods on the same scans belong together.
+number of scans, whose scans they are and the seed alone, so those of two methods on the same scans
+belong together.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .agreement import CONSTANT_REFERENCE, TOO_FEW
-from .bootstrap import RESAMPLES, SEED, resample_weights
+from .bootstrap import RESAMPLES, SEED
 from .columns import (
     MIN_SCANS,
     column_moments,
@@ -26,7 +27,23 @@ from .columns import (
 )
 from .estimate import join_notes
 from .kappa import ONE_CATEGORY, categories_of, weighted_kappa
-from .overlap import RATIOS, TARGETS, UNDEFINED_BECAUSE, pooled_ratios
+from .overlap import (
+    RATIOS,
+    TARGETS,
+    UNDEFINED_BECAUSE,
+    pooled_ratios,
+    rests_on,
+    support_of,
+)
+from .patients import (
+    FEW_PATIENTS,
+    MIN_PATIENTS,
+    Grouping,
+    count_of,
+    grouping_of,
+    interval_over,
+    scan_weights,
+)
 from .worst import fill_missing, fill_missing_categories, fill_missing_overlap, missing_note
 
 Array = NDArray[np.float64]
@@ -50,13 +67,18 @@ class Replicates:
     by_seed : numpy.ndarray, shape (s,)
         The figure of each training seed; NaN where undefined.
     resampled : numpy.ndarray, shape (B,)
-        Mean over the seeds in each resample of patients.
+        Mean over the seeds in each resample of patients. NaN throughout where there can be no
+        interval (`few`), so that nobody makes one, nor a p value, by mistake.
     n : int
         Number of scans.
     drawn : tuple of int
         (resamples, seed) of the bootstrap.
     note : str
         Why undefined, what was missing.
+    grouping : tuple of int
+        Whose scans they are, see `patients.grouping_of`.
+    support : int or None
+        Patients that the figure rests on, where others cannot move it; None: all.
     """
 
     by_seed: Array
@@ -64,6 +86,38 @@ class Replicates:
     n: int
     drawn: tuple[int, int]
     note: str = ""
+    grouping: Grouping = ()
+    support: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.few and not np.isnan(self.resampled).all():
+            object.__setattr__(self, "resampled", np.full_like(self.resampled, np.nan))
+
+    @property
+    def patients(self) -> int:
+        """Number of patients."""
+        return count_of(self.n, self.grouping)
+
+    @property
+    def few(self) -> str:
+        """Why there is no interval, as too few patients stand behind the figure; else nothing."""
+        if self.patients < MIN_PATIENTS:
+            return FEW_PATIENTS
+        return "" if self.support is None else rests_on(self.support)
+
+    @property
+    def sample(self) -> tuple:
+        """What two figures must share to be compared: scans, whose they are, and resamples."""
+        return self.n, self.grouping, self.drawn
+
+    def interval(self) -> tuple[float, float, str]:
+        """95 % percentile interval over patients, and what is to be known of it.
+
+        NaN where there is none.
+        """
+        if self.few:
+            return math.nan, math.nan, self.few
+        return interval_over(self.resampled, self.patients)
 
     @property
     def value(self) -> float:
@@ -79,7 +133,7 @@ def _mean_of_defined(columns: Array) -> Array:
 
 
 def _score_figures(
-    reference: Array, seeds: Array, weights: Array, drawn: tuple[int, int]
+    reference: Array, seeds: Array, weights: Array, drawn: tuple[int, int], grouping: Grouping
 ) -> dict[Key, Replicates]:
     """ICC, PCC, MAE of 12 scores, their means, and kappa. Shapes (n, 12), (s, n, 12), (B, n)."""
     n = len(reference)
@@ -98,7 +152,7 @@ def _score_figures(
             elif np.isnan(value[:, j]).any():
                 own = TOO_FEW if n < MIN_SCANS else CONSTANT_REFERENCE
             key = (f"{figure}_{SCORE_NAMES[j // len(TARGETS)]}", TARGETS[j % len(TARGETS)])
-            found[key] = Replicates(value[:, j], resampled[:, j], n, drawn, own)
+            found[key] = Replicates(value[:, j], resampled[:, j], n, drawn, own, grouping)
         if figure != "MAE":  # errors of unlike units have no mean
             # ICC and PCC are undefined by the reference alone, so the mean over the rest is fair.
             left = int((~np.isnan(value[0])).sum())
@@ -109,9 +163,10 @@ def _score_figures(
                 n,
                 drawn,
                 join_notes(part, note),
+                grouping,
             )
     found["kappa", "whole"] = _kappa_figure(
-        reference[:, WHOLE_AGATSTON], seeds[:, :, WHOLE_AGATSTON], weights, drawn
+        reference[:, WHOLE_AGATSTON], seeds[:, :, WHOLE_AGATSTON], weights, drawn, grouping
     )
     return found
 
@@ -138,7 +193,7 @@ def _by_figure(
 
 
 def _kappa_figure(
-    reference: Array, seeds: Array, weights: Array, drawn: tuple[int, int]
+    reference: Array, seeds: Array, weights: Array, drawn: tuple[int, int], grouping: Grouping
 ) -> Replicates:
     """Kappa of the risk categories; reference Agatston scores (n,), estimated ones (s, n)."""
     n, truth = len(reference), categories_of(reference)
@@ -152,16 +207,21 @@ def _kappa_figure(
     note = missing_note(int(missing.any(axis=0).sum()))
     if np.isnan(value).any():
         note = TOO_FEW if n < MIN_SCANS else ONE_CATEGORY
-    return Replicates(value, resampled, n, drawn, note)
+    return Replicates(value, resampled, n, drawn, note, grouping)
 
 
 def _overlap_figures(
-    overlap: list[tuple[Array, Array, Array, int]], weights: Array, drawn: tuple[int, int]
+    overlap: list[tuple[Array, Array, Array, int]],
+    weights: Array,
+    drawn: tuple[int, int],
+    grouping: Grouping,
 ) -> dict[Key, Replicates]:
     """Sensitivity, PPV and F1; one tuple (tp, fp, fn, missing scans) a seed."""
     values = [pooled_ratios(tp, fp, fn) for tp, fp, fn, _ in overlap]
     resamples = [pooled_ratios(tp, fp, fn, weights) for tp, fp, fn, _ in overlap]
     most = max(missing for *_, missing in overlap)
+    # volumes of any seed: a patient who moves one seed's figure moves the mean
+    support = support_of(*(sum(part) for part in list(zip(*overlap, strict=True))[:3]), grouping)
     found = {}
     for ratio in RATIOS:
         value = np.stack([v[ratio][0] for v in values])  # (s, 4)
@@ -170,7 +230,13 @@ def _overlap_figures(
             undefined = np.isnan(value[:, j]).any()
             note = UNDEFINED_BECAUSE[ratio] if undefined else missing_note(most)
             found[ratio, target] = Replicates(
-                value[:, j], resampled[:, j], weights.shape[1], drawn, note
+                value[:, j],
+                resampled[:, j],
+                weights.shape[1],
+                drawn,
+                note,
+                grouping,
+                int(support[ratio][j]),
             )
     return found
 
@@ -184,6 +250,7 @@ def replicate(
     candidate_volume: ArrayLike | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> dict[Key, Replicates]:
     """Compute all figures of one method, with their bootstrap resamples over patients.
 
@@ -200,6 +267,9 @@ def replicate(
         For scans without overlap, see `worst.worst_overlap`.
     resamples, seed : int
         Number of bootstrap resamples and their seed; the same resamples serve all seeds.
+    patients : array_like, shape (n,), optional
+        Patient of each scan: scans of one patient are drawn together. None: each scan is of another
+        patient.
 
     Returns
     -------
@@ -217,7 +287,8 @@ def replicate(
     if truth.ndim != 3 or truth.shape[1:] != shape or len(truth) == 0:
         raise ValueError(f"reference scores must have shape (n_scans, 3, 4), got {truth.shape}")
     n, drawn = len(truth), (resamples, seed)
-    weights = resample_weights(n, resamples, seed)
+    grouping = grouping_of(patients, n)
+    weights = scan_weights(n, grouping, resamples, seed)
     found: dict[Key, Replicates] = {}
     if overlap is not None:
         volumes = [np.asarray(part, dtype=np.float64) for part in overlap]
@@ -234,7 +305,7 @@ def replicate(
             fill_missing_overlap(*part, reference_volume, candidate_volume)
             for part in zip(*stacked, strict=True)
         ]
-        found |= _overlap_figures(seeds, weights, drawn)
+        found |= _overlap_figures(seeds, weights, drawn, grouping)
     if scores is not None:
         given = np.asarray(scores, dtype=np.float64)
         if given.shape[-3:] != truth.shape or given.ndim not in (3, 4):
@@ -247,5 +318,6 @@ def replicate(
                 "figures of unlike seeds would stand in one row"
             )
         # (s, n, 3, 4) -> (s, n, 12), index = score * 4 + target
-        found |= _score_figures(truth.reshape(n, 12), given.reshape(-1, n, 12), weights, drawn)
+        flat = truth.reshape(n, 12), given.reshape(-1, n, 12)
+        found |= _score_figures(*flat, weights, drawn, grouping)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .bootstrap import RESAMPLES, SEED, percentile_interval
+from .bootstrap import RESAMPLES, SEED
 from .estimate import Estimate, join_notes
 from .overlap import RATIOS, TARGETS
 from .replicates import FIGURES, SCORE_NAMES, Key, Replicates, replicate
@@ -18,16 +18,18 @@ SCORE_KEYS: tuple[Key, ...] = (
     ("PCC", "mean"),
 )
 KEYS = OVERLAP_KEYS + SCORE_KEYS
+NO_WIDTH = "all resamples agree: the interval has no width"
 
 
 def as_estimate(figure: Replicates) -> Estimate:
     """Turn one figure and its resamples into an estimate with a percentile interval."""
     if np.isnan(figure.value):
-        return Estimate.undefined(figure.note or "undefined", figure.n)
-    low, high, note = percentile_interval(figure.resampled)
+        return Estimate.undefined(figure.note or "undefined", figure.n, figure.patients)
+    low, high, note = figure.interval()
     if low == high:
-        note = join_notes(note, "all resamples agree: the interval has no width")
-    return Estimate(figure.value, low, high, figure.n, join_notes(figure.note, note))
+        note = join_notes(note, NO_WIDTH)
+    note = join_notes(figure.note, note)
+    return Estimate(figure.value, low, high, figure.n, note, figure.patients)
 
 
 def as_estimates(figures: dict[Key, Replicates], n: int) -> dict[Key, Estimate]:
@@ -51,6 +53,7 @@ def summarise(
     candidate_volume: ArrayLike | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    patients: ArrayLike | None = None,
 ) -> dict[Key, Estimate]:
     """Figures of one method on one cohort, each with a 95 % bootstrap interval over patients.
 
@@ -63,7 +66,7 @@ def summarise(
 
     Parameters
     ----------
-    reference, scores, overlap, reference_volume, candidate_volume, resamples, seed
+    reference, scores, overlap, reference_volume, candidate_volume, resamples, seed, patients
         See `replicates.replicate`.
 
     Returns
@@ -86,6 +89,7 @@ def summarise(
         candidate_volume=candidate_volume,
         resamples=resamples,
         seed=seed,
+        patients=patients,
     )
     return as_estimates(figures, len(np.asarray(reference)))
 

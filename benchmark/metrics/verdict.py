@@ -19,6 +19,8 @@ no method has two seeds               training noise unknown: interval and p of 
                                       alone are given, the verdict is "undecided"
 all seeds agree exactly               no training noise: patients alone
 a figure is undefined                 no difference, no p, "undecided"; it stays in Holm's family
+fewer than 3 patients                 a difference without interval and p, "undecided"; the same
+                                      where a figure rests on fewer than 3 (`Replicates.few`)
 ====================================  ====================================================
 """
 
@@ -31,10 +33,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import percentile_interval
 from .estimate import join_notes
 from .mixture import mixture_p, mixture_quantile, mixture_share
 from .paired import holm, two_sided_p
+from .patients import interval_over
 from .replicates import Replicates
 
 Array = NDArray[np.float64]
@@ -82,6 +84,8 @@ class Contrast:
     n : int
         Scans.
     note : str
+    patients : int or None
+        Patients of these scans.
     """
 
     value: float
@@ -94,12 +98,13 @@ class Contrast:
     known: bool
     n: int
     note: str = ""
+    patients: int | None = None
 
     @property
     def detectable(self) -> float:
         """Smallest true difference that such data would have found in 80 % of repetitions.
 
-        For one comparison at level 0.05, not adjusted.
+        For one comparison at level 0.05, not adjusted. NaN without an interval.
         """
         return (self.high - self.low) / 2 * POWER_FACTOR
 
@@ -147,7 +152,9 @@ def combine(terms: Sequence[tuple[float, Replicates]], offset: float = 0.0) -> R
     by_seed = sum(weight * figure.by_seed for weight, figure in terms) + offset
     resampled = sum(weight * figure.resampled for weight, figure in terms) + offset
     note = join_notes(*(figure.note for figure in figures))
-    return Replicates(by_seed, resampled, figures[0].n, figures[0].drawn, note)
+    support = min((f.support for f in figures if f.support is not None), default=None)
+    first = figures[0]
+    return Replicates(by_seed, resampled, first.n, first.drawn, note, first.grouping, support)
 
 
 def contrast(terms: Sequence[Term], offset: float = 0.0) -> Contrast:
@@ -168,23 +175,26 @@ def contrast(terms: Sequence[Term], offset: float = 0.0) -> Contrast:
     """
     figures = [figure for _, figure, _ in terms]
     _check_alike(figures)
-    n = figures[0].n
+    n, patients = figures[0].n, figures[0].patients
     note = join_notes(*(figure.note for figure in figures))
     value = sum(weight * figure.value for weight, figure, _ in terms) + offset
     if math.isnan(value):
         nothing = (math.nan,) * 7
-        return Contrast(*nothing, known=True, n=n, note=note or "undefined")
+        why = note or "undefined"
+        return Contrast(*nothing, known=True, n=n, note=why, patients=patients)
     resampled = sum(weight * figure.resampled for weight, figure, _ in terms) + offset
-    low, high, undefined = percentile_interval(resampled)
+    low, high, undefined = interval_over(resampled, patients)
+    few = join_notes(*(figure.few for figure in figures))
     se, df = _training(terms)
     known = not math.isnan(se)
-    note = join_notes(note, undefined, "" if known else ONE_SEED)
+    note = join_notes(note, few or undefined, "" if known else ONE_SEED)
     if not known or se == 0 or math.isnan(low):
         p = two_sided_p(resampled)
-        return Contrast(value, low, high, low, high, p, se, known, n, note)
+        return Contrast(value, low, high, low, high, p, se, known, n, note, patients)
     centres = resampled[np.isfinite(resampled)]
     ends = [mixture_quantile(centres, se, df, tail) for tail in (0.025, 0.975)]
-    return Contrast(value, *ends, low, high, mixture_p(centres, se, df), se, known, n, note)
+    p = mixture_p(centres, se, df)
+    return Contrast(value, *ends, low, high, p, se, known, n, note, patients)
 
 
 def holds_zero(terms: Sequence[Term]) -> bool:
@@ -202,7 +212,7 @@ def holds_zero(terms: Sequence[Term]) -> bool:
     resampled = sum(weight * figure.resampled for weight, figure, _ in terms)
     se, df = _training(terms)
     if math.isnan(se) or se == 0:
-        low, high, _ = percentile_interval(resampled)
+        low, high, _ = interval_over(resampled, terms[0][1].patients)
         return low <= 0 <= high
     centres = resampled[np.isfinite(resampled)]
     if 2 * centres.size < resampled.size:
@@ -297,7 +307,7 @@ def verdict(p: float, holds: bool, known: bool = True, level: float = LEVEL) -> 
 
 
 def _check_alike(figures: Sequence[Replicates]) -> None:
-    if len({(figure.n, figure.drawn) for figure in figures}) != 1:
+    if len({figure.sample for figure in figures}) != 1:
         raise ValueError("needs the same scans and the same resamples for all figures")
 
 

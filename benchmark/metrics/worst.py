@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .columns import weighted_icc, weighted_pearson
+from .columns import Moments, icc_of_moments, pearson_of_moments
 from .kappa import CATEGORIES, DISTANCE, check_categories
 from .overlap import TARGETS, check_volumes
 
@@ -103,13 +103,57 @@ def _lowest_column(
     leaves one trial for each number of scores at the top, 0 to all.
     """
     order = np.flatnonzero(missing)[np.argsort(reference[missing], kind="stable")]
-    trials = np.repeat(np.where(missing, 0.0, estimate)[:, None], order.size + 1, axis=1)
-    for rank, scan in enumerate(order):
-        trials[scan, rank + 1 :] = top  # trial t: the t lowest references at the top
-    figure = {"ICC": weighted_icc, "PCC": weighted_pearson}[metric]
-    found = figure(np.broadcast_to(reference[:, None], trials.shape), trials)[0]
+    found = _trials(reference, estimate, missing, order, top, metric)
     # undefined is so in all trials: any will do
-    return trials[:, int(np.argmin(np.where(np.isnan(found), np.inf, found)))]
+    highest = int(np.argmin(np.where(np.isnan(found), np.inf, found)))
+    filled = np.where(missing, 0.0, estimate)
+    filled[order[:highest]] = top
+    return filled
+
+
+def _trials(
+    reference: Array,
+    estimate: Array,
+    missing: NDArray[np.bool_],
+    order: NDArray[np.intp],
+    top: float,
+    metric: str,
+) -> Array:
+    """The figure of each trial, (missing + 1,): of trial t the first t of `order` are at the top.
+
+    A trial differs from the one before in one score, so its sums follow from that one's: thousands
+    of missing scans take no table of all scans in all trials.
+    """
+    n, trial = len(reference), np.arange(len(order) + 1)
+    known = estimate[~missing]
+    scale = max(np.abs(reference).max(), np.abs(known).max(initial=0.0), abs(top)) or 1.0
+    x = reference / scale
+    centre = x.mean()
+    x = x - centre
+    y, low, high = known / scale - centre, -centre, top / scale - centre
+    # the lowest references first, as they go to the top
+    at_top = np.concatenate([[0.0], np.cumsum(x[order])])
+    sum_y = y.sum() + low * (len(order) - trial) + high * trial
+    sum_yy = (y**2).sum() + low**2 * (len(order) - trial) + high**2 * trial
+    sum_xy = (x[~missing] * y).sum() + low * (at_top[-1] - at_top) + high * at_top
+    sum_x, degrees = x.sum(), max(n - 1, 1)
+    constant = np.ones(len(trial), bool)
+    if len(known):
+        constant &= bool((known == known[0]).all())
+        constant &= (trial == len(order)) | (known[0] == 0.0)
+        constant &= (trial == 0) | (known[0] == top)
+    else:
+        constant &= (trial == 0) | (trial == len(order)) | (top == 0.0)
+    moments = Moments(
+        n=np.array([[float(n)]]),
+        mean_difference=((sum_x - sum_y) / n)[None],
+        variance_reference=np.full((1, len(trial)), ((x - sum_x / n) ** 2).sum() / degrees),
+        variance_estimate=np.maximum(sum_yy - sum_y**2 / n, 0.0)[None] / degrees,
+        covariance=(sum_xy - sum_x * sum_y / n)[None] / degrees,
+        reference_constant=np.full((1, len(trial)), bool((reference == reference[0]).all())),
+        estimate_constant=constant[None],
+    )
+    return {"ICC": icc_of_moments, "PCC": pearson_of_moments}[metric](moments)[0]
 
 
 def fill_missing(

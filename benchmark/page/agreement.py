@@ -76,7 +76,9 @@ def _agreement(line: PageLine) -> LineAgreement:
     given = getattr(cell, line.source)  # (n, 3, 4)
     filled = fill_missing(cell.reference, given, "MAE")
     scores = tuple(
-        bland_altman(cell.reference[:, k, WHOLE], filled.values[:, k, WHOLE])
+        bland_altman(
+            cell.reference[:, k, WHOLE], filled.values[:, k, WHOLE], patients=cell.patients
+        )
         for k in range(len(SCORES))
     )
     truth = categories_of(cell.reference[:, 0, WHOLE])

@@ -17,11 +17,11 @@ DIFFERENCE_HEADS = ("B less A", "p (Holm)", "detectable", "B against A")
 NUMBERS_HEADS = (
     "method",
     "from",
-    "A [95 %, scans]",
-    "B [95 %, scans]",
+    "A [95 %, patients]",
+    "B [95 %, patients]",
     "B less A",
-    "95 %, scans",
-    "95 %, scans and trainings",
+    "95 %, patients",
+    "95 %, patients and trainings",
     "detectable",
 )
 
@@ -74,9 +74,10 @@ def _verdict_row(line: ComparedLine, paired: bool) -> tuple[str, ...]:
     gap = line.differences[line.judged]
     if math.isnan(gap.value):
         return (*row, "undefined", "", "", line.verdict)
+    bounds = bounds_text(gap.low, gap.high)
     return (
         *row,
-        f"{gap.value:+.3f} [{bounds_text(gap.low, gap.high)}]",
+        f"{gap.value:+.3f}" + (f" [{bounds}]" if bounds else ""),
         p_text(line.p),
         number(gap.detectable),
         line.verdict,

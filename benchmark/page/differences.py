@@ -83,7 +83,8 @@ def panels(lines: Sequence[PageLine], columns: Sequence[Column] = COMPARED) -> t
 
 
 def _panel(lines: Sequence[PageLine], column: Column) -> Panel | None:
-    own = [line for line in lines if column in line.measured]
+    # of too few patients no difference is told
+    own = [line for line in lines if column in line.measured and not line.measured[column].few]
     ranked = [
         line
         for line in own
@@ -169,7 +170,7 @@ def plain(value: float | None, digits: int = 5) -> float | None:
 
 
 def intervals(gap: Contrast) -> dict:
-    """Over scans alone, and over scans and trainings where the noise of training is known."""
+    """Over patients alone, and over patients and trainings where the noise of training is known."""
     both = _pair(gap.low, gap.high) if gap.known else None
     return {"patients": _pair(gap.patients_low, gap.patients_high), "both": both}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.page.tables import MARKS, Cell, TableRow, heads, table_rows
 from benchmark.report.board import TARGETS, Board, Column
+from benchmark.report.reliance import counted_scans, few_patients, sample
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +45,7 @@ _LATEX = {
 }
 
 EXPLANATION = (
-    "95 % intervals over {n} test scans below each figure. Bold: best; ≈: not told apart from the "
+    "95 % intervals over {sample} below each figure. Bold: best; ≈: not told apart from the "
     "best (the paired interval of the difference, trainings counted, holds 0)."
 )
 
@@ -59,8 +61,12 @@ def _facts(board: Board) -> str:
     return "; ".join(f"{name}: {text}" for name, text in board.facts if name in wanted)
 
 
-def _scans(board: Board) -> int:
-    return max(f.n for row in board.rows for line in row.lines for f in line.figures.values())
+def _explanation(board: Board) -> str:
+    few = few_patients(board.rows)
+    if few:
+        return few[0]
+    scans = counted_scans(*sample(board.rows)).replace(" scan", " test scan", 1)
+    return EXPLANATION.format(sample=scans)
 
 
 def as_latex(board: Board) -> str:
@@ -75,7 +81,7 @@ def as_latex(board: Board) -> str:
         "\\begin{table*}",
         "\\centering",
         "\\small\\setlength{\\tabcolsep}{4pt}",
-        f"\\caption{{{escape(board.title)}. {escape(EXPLANATION.format(n=_scans(board)))} "
+        f"\\caption{{{escape(board.title)}. {escape(_explanation(board))} "
         f"{escape(_facts(board))}.}}",
         f"\\label{{tab:{''.join(c for c in board.suite if c.isalnum() or c == '-')}}}",
         f"\\begin{{tabular}}{{ll{'r' * len(columns)}}}",
@@ -160,14 +166,17 @@ def draw_table(board: Board) -> Figure:
             y = head + step * (place + 0.5)
             _draw_row(write, row, [row.cells[k] for k, _ in columns] if row.cells else [], ends, y)
             rule(head + step * (place + 1), PALE, 0.6)
-        below = EXPLANATION.format(n=_scans(board)).replace("Bold:", "★ bold:")
-        write(0.4, height - 0.45, below, 10, color=QUIET)
-        write(0.4, height - 0.2, _facts(board), 8, color=QUIET)
+        below = textwrap.wrap(_explanation(board).replace("Bold:", "★ bold:"), 165)
+        for up, text in enumerate(reversed(below)):
+            write(0.4, height - 0.45 - 0.18 * up, text, 10, color=QUIET)
+        facts = _facts(board)
+        write(0.4, height - 0.2, facts, 8 * min(1, 215 / len(facts)) if facts else 8, color=QUIET)
     return figure
 
 
 def _draw_row(write, row: TableRow, cells: list[Cell], ends: list[float], y: float) -> None:
-    title = row.title if len(row.title) <= 30 else row.title[:29] + "…"
+    # what tells two titles apart may stand at the end
+    title = row.title if len(row.title) <= 30 else f"{row.title[:15]}…{row.title[-14:]}"
     write(0.4, y, title)
     if not cells:
         write(3.55, y, row.remark[:110], 10)

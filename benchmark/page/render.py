@@ -11,6 +11,7 @@ from benchmark.page.file import pack, page_file
 from benchmark.page.tables import GROUPS, MARKS, heads, table_rows
 from benchmark.report import ablations
 from benchmark.report.board import number
+from benchmark.report.reliance import counted_scans, reliance_lines, sample
 from benchmark.report.spent import HEADINGS, diagnostics, spent_cells, taken_from
 from benchmark.report.terminal import deviations
 
@@ -66,6 +67,8 @@ def _view(part: RunPart) -> dict:
         "rows": rows,
         "has_paper": any(cell.paper for cell in figures),
         "has_seeds": any(cell.seeds for cell in figures),
+        "reliance": reliance_lines(board),
+        "scans": counted_scans(*sample(board.rows)).replace(" scan", " test scan", 1),
         "bases": [
             ablations.explanation(base) for base in dict.fromkeys(a.base for a in board.ablations)
         ],

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from benchmark.errors import UserError
+from benchmark.names import system_name
 from benchmark.prediction.outside import Judged
 from benchmark.report.board import Board, Line, Row
 from benchmark.report.leaderboard import RANKED, make_board
 from benchmark.report.measure import figures_of, measure
+from benchmark.report.reliance import counted_scans, few_patients, sample
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell
 
@@ -30,7 +31,7 @@ def outside_cell(name: str, judged: Judged, key: dict | None = None) -> KeptCell
     outputs = ("mask",) if judged.mask is not None else ("head",)
     return KeptCell(
         folder="given",
-        method=_slug(name),
+        method=system_name(name),
         title=name,
         outputs=outputs,
         trained=False,
@@ -46,6 +47,7 @@ def outside_cell(name: str, judged: Judged, key: dict | None = None) -> KeptCell
         tp=judged.tp,
         fp=judged.fp,
         fn=judged.fn,
+        patients=judged.patients,
     )
 
 
@@ -65,13 +67,14 @@ def lone_board(name: str, judged: Judged, cohort: str, notes: Iterable[str] = ()
     source = cell.outputs[0]
     measured, filled = measure([cell], source, cell)
     line = Line(source, figures_of(measured, {}), filled)
+    rows = (Row(cell.method, name, False, (line,), notes=cell.notes),)
     return Board(
         suite="evaluate",
         title=f"{name} against the reference labels",
-        scale=f"{len(judged.ids)} scans",
-        rows=(Row(cell.method, name, False, (line,), notes=cell.notes),),
+        scale=counted_scans(*sample(rows)),
+        rows=rows,
         facts=(("cohort", cohort),),
-        notes=tuple(notes),
+        notes=(*few_patients(rows), *notes),
         columns=RANKED,
     )
 
@@ -94,6 +97,8 @@ def board_with(
         If the run has a row of that name, or other test scans or reference scores.
     """
     plan = run.plan
+    if name in (method["title"] for method in plan["methods"]):
+        name = f"{name} (made elsewhere)"
     # the key says on which board it stands, so that the board takes it; nothing else is known
     key = {
         "settings": plan["settings"],
@@ -120,7 +125,3 @@ def board_with(
     plan = {**plan, "methods": [*plan["methods"], row]}
     cells = (*cells, cell)
     return make_board(plan, cells), plan, cells
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9_.]+", "-", name.lower()).strip("-.") or "given"

@@ -6,9 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.base import Cohort, Scan
+from benchmark.cohorts.patients import ALONE, patients_of
+from benchmark.cohorts.same_scans import content_of, copies
+from benchmark.cohorts.told import warn
+from benchmark.csv_tables import read_csv
 from benchmark.errors import UserError
 from benchmark.prediction.board import board_with, lone_board, outside_cell
+from benchmark.prediction.folder import TABLE, TRAINED_ON
 from benchmark.prediction.outside import (
     Judged,
     check_ids,
@@ -86,12 +91,30 @@ def evaluate_on_cohort(
     if not worst:
         check_missing([id for id in ids if id not in (files or given)], where, len(ids))
     faults = _Faults(display)
+    contents: dict[str, str] = {}
+
+    def load(id: str) -> Scan:
+        scan = cohort.load(id)
+        contents[id] = content_of(scan.voxels)
+        return scan
+
     with display.counting(f"judging by {cohort.name}") as progress:
-        judged = judge_labels(ids, cohort.load, files, faults.add, progress, faults.add)
+        judged = judge_labels(ids, load, files, faults.add, progress, faults.add)
     if scores is not None:
         judged = judge_scores(judged.ids, judged.reference, judged.worst_fp, given, source)
+    others_of = copies(contents)
+    if others_of:
+        _say(
+            judged,
+            f"{len(others_of)} scans have the same voxels as another "
+            f"({', '.join(list(others_of)[:4])}): each of them counts",
+        )
+    _say_trained_on(judged, labels, scores)
     judged = _settle(judged, where, worst, faults)
+    whose = patients_of(cohort, judged.ids)
+    judged.patients = whose.numbers(judged.ids)
     fact = f"{cohort.name}, {len(judged.ids)} scans"
+    fact += f", {ALONE}" if judged.patients is None else f" of {whose.count(judged.ids)} patients"
     if len(judged.ids) == len(ids):
         # of a cohort with broken files nobody can say what it is
         fact += f", {cohort.fingerprint()[:12]}"
@@ -147,7 +170,9 @@ def evaluate_on_run(
         check_cohort(run, own)
         with display.counting(f"judging by {own.name}") as progress:
             judged = judge_labels(pattern.ids, own.load, files, faults.add, progress)
+    _say_trained_on(judged, labels, scores)
     judged = _settle(judged, where, worst, faults)
+    judged.patients = pattern.patients
     board, plan, all_cells = board_with(run, cells, name, judged)
     return Evaluation(board, plan, all_cells, tuple(faults.found))
 
@@ -172,12 +197,42 @@ def _read(labels: Path | None, scores: Path | None, columns: str | None):
     return {}, *read_table(scores, columns)
 
 
+def _say(judged: Judged, line: str) -> None:
+    """Put a line under the board and on stderr."""
+    judged.notes += (line,)
+    judged.warnings += (line,)
+
+
+def _say_trained_on(judged: Judged, labels: Path | None, scores: Path | None) -> None:
+    """Say how many scans the network that predicted them was trained on, as `predict` noted."""
+    tables = [scores] if scores is not None else [labels / TABLE, labels.parent / TABLE]
+    table = next((path for path in tables if path.is_file()), None)
+    if table is None:
+        return
+    try:
+        _, rows = read_csv(table)
+    except UserError:
+        return  # a table beside label maps may be anybody's
+    noted = {row.get("scan") for _, row in rows if TRAINED_ON in row.get("warning", "")}
+    seen = [id for id in judged.ids if id in noted]
+    if seen:
+        more = f" and {len(seen) - 3} more" if len(seen) > 3 else ""
+        _say(
+            judged,
+            f"{len(seen)} of {len(judged.ids)} scans trained the network that predicted them "
+            f"({', '.join(seen[:3])}{more}): on these the figures are no test of it",
+        )
+
+
 def _settle(judged: Judged, where: Path, worst: bool, faults: _Faults) -> Judged:
     """Refuse a scan without a usable prediction, or say that it takes the worst value."""
+    for line in judged.warnings:
+        warn(line)
     if not judged.missing:
         return judged
     if not worst:
-        bad = [(id, reason) for id, reason in faults.found if id in judged.missing]
+        lacking = set(judged.missing)
+        bad = [(id, reason) for id, reason in faults.found if id in lacking]
         if bad:
             id, reason = bad[0]
             raise UserError(

@@ -15,9 +15,8 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,18 +24,21 @@ import numpy as np
 
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.geometry import Geometry, write_labels
-from benchmark.cohorts.scan_check import judge
+from benchmark.cohorts.told import Teller
 from benchmark.errors import UserError
 from benchmark.prediction.predictor import Prediction, Predictor
 from benchmark.prediction.scans import Scans
 from benchmark.prediction.table import write_table
 from benchmark.runs.display import Display, counted
-from benchmark.whole import write_text
+from benchmark.whole import draft_folder, write_text
 
 SUFFIXES = {"nifti": ".nii.gz", "metaimage": ".mha", "mhd": ".mhd"}
 """Types of label files by the name of the option; ``mhd`` is a pair with a ``.zraw`` file."""
 
 TABLE = "scores.csv"
+
+TRAINED_ON = "the network was trained on this scan"
+"""Of a scan whose prediction is no test of the network; `benchmark evaluate` looks for it."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,15 @@ class Outcome:
         Scans predicted now, and found predicted before.
     faults : tuple of (str, str)
         Id and reason of each scan that was not predicted.
+    judged : tuple of bool
+        Of each test scan of the network's own run: whether it got the scores of the run.
     """
 
     table: Path | None
     done: int
     kept: int
     faults: tuple[tuple[str, str], ...]
+    judged: tuple[bool, ...] = ()
 
 
 def predict_folder(
@@ -97,6 +102,9 @@ def predict_folder(
     place = _Place(out, SUFFIXES[form] if "mask" in predictor.outputs else "", pictures)
     place.clear_drafts()
     rows, faults, done = {}, [], 0
+    tell = Teller(scans.name)
+    for line in scans.passed_over:
+        tell(line)
     waiting = []
     for id in scans.ids:
         kept = place.read(id, scans.stamp(id))
@@ -123,7 +131,19 @@ def predict_folder(
         if ordered:
             write_text(out / TABLE, write_table(ordered, predictor.outputs))
     table = out / TABLE if ordered else None
-    return Outcome(table, done, len(rows) - done, tuple(faults))
+    seen = [row["scan"] for row in ordered if row.get("trained_on")]
+    if seen:
+        some = ", ".join(seen[:3]) + (f" and {len(seen) - 3} more" if len(seen) > 3 else "")
+        tell(
+            f"{len(seen)} of {len(ordered)} scans are among those that {predictor.title} was "
+            f"trained on ({some}): what it does on them is no test of it"
+        )
+    for row in ordered:
+        if row["warning"] and row["warning"] != TRAINED_ON:
+            tell(f"{row['scan']}: {row['warning']}")
+    judged = [row.get("as_judged") for row in rows.values()]
+    known = tuple(same for same in judged if isinstance(same, bool))
+    return Outcome(table, done, len(rows) - done, tuple(faults), known)
 
 
 def _claim(predictor: Predictor, out: Path, form: str) -> None:
@@ -203,14 +223,17 @@ class _Place:
             prediction = predictor.predict(scan)
         except MemoryError:
             raise UserError(f"{id}: does not fit into memory") from None
+        trained_on = scans.key(scan) in predictor.trained_on
         values = {
             "scan": id,
             "mask": _numbers(prediction.scores_mask),
             "head": _numbers(prediction.scores_head),
-            "warning": _warning(scan, prediction),
+            "warning": _warning(scans.warning(scan), trained_on, prediction),
+            "trained_on": trained_on,
+            "as_judged": prediction.as_judged,
         }
         self.out.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.out))
+        draft = draft_folder(self.out, ".draft-")
         try:
             self._draw_up(draft, scan, prediction, predictor.title)
             record = self.record(id)
@@ -250,9 +273,9 @@ def _numbers(scores: np.ndarray | None) -> list[float | None] | None:
     return [float(v) if np.isfinite(v) else None for v in scores.ravel()]
 
 
-def _warning(scan: Scan, prediction: Prediction) -> str:
+def _warning(unusual: str, trained_on: bool, prediction: Prediction) -> str:
     """What a reader of the scores should know of the scan."""
-    found = [judge(replace(scan, labels=None))[0].reason]
+    found = [TRAINED_ON if trained_on else "", unusual]
     head = prediction.scores_head
     if head is not None and not np.isfinite(head).all():
         found.append("the score head gives no usable number")

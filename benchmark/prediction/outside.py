@@ -21,6 +21,7 @@ from benchmark.calcium import label_candidates
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.geometry import Geometry, to_memory
 from benchmark.cohorts.label_maps import read_label_map
+from benchmark.cohorts.scan_check import mostly_off
 from benchmark.cohorts.volumes import id_of
 from benchmark.errors import UserError
 from benchmark.training.grid import Candidates, TrainingGrid, list_candidates
@@ -52,6 +53,10 @@ class Judged:
     missing : tuple of str
         Ids without a prediction.
     notes : tuple of str
+    patients : tuple of int or None
+        Number of each scan's patient; None: nobody knows.
+    warnings : tuple of str
+        Of the notes those that are said on stderr too.
     """
 
     ids: tuple[str, ...]
@@ -64,6 +69,8 @@ class Judged:
     fn: np.ndarray | None = None
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    patients: tuple[int, ...] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass
@@ -161,6 +168,7 @@ class _Changes:
     outside: float = 0.0
     changed: float = 0.0
     scans: set = field(default_factory=set)
+    off: list = field(default_factory=list)
 
     def add(self, id: str, labels: np.ndarray, vote: Vote, voxel_mm3: float) -> None:
         self.drawn += np.count_nonzero(labels) * voxel_mm3
@@ -168,6 +176,8 @@ class _Changes:
         self.changed += vote.changed * voxel_mm3
         if vote.outside or vote.changed:
             self.scans.add(id)
+        if mostly_off(np.count_nonzero(labels), vote.outside):
+            self.off.append(id)
 
     @property
     def note(self) -> str:
@@ -179,6 +189,17 @@ class _Changes:
             f"{self.drawn:.1f} mm3 labelled, {self.outside:.1f} mm3 not above 130 HU were "
             f"dropped, and {self.changed:.1f} mm3 of components took the class of most of "
             "their voxels"
+        )
+
+    @property
+    def warning(self) -> str:
+        """That some label maps lie beside the calcium; "" if none does."""
+        if not self.off:
+            return ""
+        more = f" and {len(self.off) - 3} more" if len(self.off) > 3 else ""
+        return (
+            f"most of what {len(self.off)} label maps draw is no calcium "
+            f"({', '.join(self.off[:3])}{more}): are they of these scans?"
         )
 
 
@@ -259,7 +280,8 @@ def judge_labels(
         fp=fp,
         fn=fn,
         missing=tuple(missing),
-        notes=(changes.note,),
+        notes=tuple(filter(None, (changes.note, changes.warning))),
+        warnings=tuple(filter(None, (changes.warning,))),
     )
 
 

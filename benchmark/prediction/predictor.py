@@ -19,15 +19,19 @@ from benchmark.errors import UserError
 from benchmark.inference import dense_labels
 from benchmark.manifest import sha256
 from benchmark.methods import METHODS, Method, find
+from benchmark.names import own_class, split_base
+from benchmark.prediction.judged import Judged, candidate_volume
 from benchmark.runs.finished import FinishedRun, find_run
-from benchmark.runs.plan import harness_hash
+from benchmark.runs.plan import harness_hash, library_versions
 from benchmark.runs.request import chosen_device
+from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, KeptCell, Store, named
 from benchmark.suites.schema import nearest
 from benchmark.training.grid import CHANNELS, TrainingGrid
 from benchmark.training.settings import Settings
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 _NEEDED = {
@@ -55,11 +59,15 @@ class Prediction:
         Agatston, volume (mm3), mass (mg) x LAD, LCX, RCA, whole, of these labels.
     scores_head : ndarray, (3, 4), or None
         The same from the score head; NaN where it gives no usable number.
+    as_judged : bool or None
+        Whether these are the scores by which the run judged the network on this very scan; None
+        if it is no test scan of the run.
     """
 
     labels: np.ndarray | None
     scores_mask: np.ndarray | None
     scores_head: np.ndarray | None
+    as_judged: bool | None = None
 
 
 @dataclass(eq=False)
@@ -78,6 +86,10 @@ class Predictor:
         The same for the same network with the same weights, and for no other.
     notes : tuple of str
         What a user of the predictions should know.
+    judged : Judged, optional
+        By what the run judged it.
+    trained_on : dict of str
+        Ids of the scans it was trained on, by `benchmark.cohorts.same_scans.key_of`.
     """
 
     method: str
@@ -87,6 +99,8 @@ class Predictor:
     grid: TrainingGrid
     identity: str
     notes: tuple[str, ...] = ()
+    judged: Judged | None = None
+    trained_on: dict[str, str] = field(default_factory=dict, repr=False)
     _model: nn.Module = field(default=None, repr=False)
     _settings: Settings = field(default=None, repr=False)
     _device: object = field(default=None, repr=False)
@@ -106,7 +120,12 @@ class Predictor:
         one = example(replace(scan, labels=unknown), self.grid)
         result = CellResult(self.method, self.seed, [scan.id], one.scores[None], np.zeros((1, 4)))
         # of a method it asks for the outputs alone
-        predict(self._model, self, (one,), self._settings, self._device, result)
+        try:
+            predict(self._model, self, (one,), self._settings, self._device, result)
+        except SystemExit as error:
+            raise UserError(
+                f"{scan.id}: {self.title} ended the program (SystemExit: {error})"
+            ) from None
         head = None if result.head is None else result.head[0]
         mask = None if result.mask is None else result.mask[0]
         answer = head if mask is None else mask
@@ -115,7 +134,10 @@ class Predictor:
         labels = None
         if mask is not None:
             labels = dense_labels(result.components[0], one.candidates, one.shape)
-        return Prediction(labels, mask, head)
+        same = None
+        if self.judged is not None:
+            same = self.judged.same(scan.id, candidate_volume(one), mask, head)
+        return Prediction(labels, mask, head, same)
 
 
 def load_predictor(
@@ -162,11 +184,12 @@ def load_predictor(
         )
     settings, grid = _recipe(store.cells / cell.folder, cell)
     kind = code_of(cell, method)
-    model = _build(cell, kind, grid, settings, store.weights(cell.folder))
 
     import torch
 
     where = torch.device(chosen_device(device))
+    changed = changed_since(cell, kind)
+    model, notes = rebuilt(store, cell, kind, grid, settings, where, changed)
     return Predictor(
         method=cell.method,
         title=cell.title,
@@ -174,8 +197,10 @@ def load_predictor(
         outputs=tuple(cell.outputs),
         grid=grid,
         identity=_identity(store.cells / cell.folder / CHECKPOINT, cell),
-        notes=_notes(cell, kind),
-        _model=model.eval().to(where),
+        notes=notes,
+        judged=Judged.of(cell, where.type, changed),
+        trained_on=seen_by(run.plan),
+        _model=model,
         _settings=settings,
         _device=where,
     )
@@ -224,7 +249,7 @@ def _planned(run: FinishedRun, methods: dict, name: str) -> str:
     """The name under which the run holds that method: a file may have moved since."""
     if name in methods:
         return name
-    if ":" in name:
+    if own_class(split_base(name)[0]):
         same = [known for known in methods if ":" in known and _own(known) == _own(name)]
         if len(same) == 1:
             return same[0]
@@ -246,8 +271,9 @@ def _external(method: dict) -> bool:
 
 def _own(name: str) -> tuple[str, str]:
     """File name and class (with options) of ``path/to/net.py:Net``."""
-    path, _, kind = name.rpartition(":")
-    return Path(path).name, kind
+    base, rest = split_base(name)
+    path, kind = own_class(base) or (base, "")
+    return Path(path).name, kind + rest
 
 
 def code_of(cell: KeptCell, asked: str | None) -> Method:
@@ -266,8 +292,7 @@ def code_of(cell: KeptCell, asked: str | None) -> Method:
                 f"hold; if you trust that file, name it: --method {family}"
             )
         # options are those of the cell, whatever the name says
-        path, _, kind = asked.rpartition(":")
-        return find(f"{path}:{kind.partition('+')[0]}")
+        return find(split_base(asked)[0])
     kind = find(family)
     if kind.target != cell.key["target"]:
         raise UserError(
@@ -301,19 +326,72 @@ def _recipe(folder: Path, cell: KeptCell) -> tuple[Settings, TrainingGrid]:
         ) from None
 
 
-def _build(cell: KeptCell, kind: Method, grid: TrainingGrid, settings: Settings, weights: dict):
+def rebuilt(
+    store: Store,
+    cell: KeptCell,
+    kind: Method,
+    grid: TrainingGrid,
+    settings: Settings,
+    device: torch.device,
+    changed: tuple[str, ...] = (),
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """A cell's network with its kept weights, in evaluation mode, and what its user should know.
+
+    Parameters
+    ----------
+    store : Store
+    cell : KeptCell
+    kind : Method
+        See `code_of`.
+    grid : TrainingGrid
+    settings : Settings
+    device : torch.device
+    changed : tuple of str
+        See `changed_since`.
+
+    Raises
+    ------
+    UserError
+        If the weights are not those of this class, or the network that has them does not answer
+        as the trained one did although its code is the same.
+    """
+    from benchmark.training.kept import REMEDY, answers_otherwise, load_into, made_up_scan
+
+    weights = store.weights(cell.folder)
+    where = f"{store.cells / cell.folder}"
     try:
         model = kind.load()(grid.shape, CHANNELS, settings.width, **cell.key["options"])
-        model.load_state_dict(weights)
+        load_into(model, weights)
+        model = model.to(device).eval()
+        scan = made_up_scan(grid.shape, CHANNELS)
+        apart = answers_otherwise(model, weights, scan, settings, device)
     except UserError:
         raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120]
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"{cell.folder}: the weights are not those of {cell.title} as it is here ({reason}); "
-            "use the version that trained it, or run the suite again"
+            f"{where}: kept by another version of {cell.key['method']}: the weights are not those "
+            f"of {cell.title} as it is here ({reason}); use the version that trained it, or run "
+            "the suite again"
         ) from error
-    return model
+    notes = []
+    if changed:
+        notes.append(
+            f"{' and '.join(changed)} changed since {cell.title} was trained: labels may differ "
+            "from those its run was judged by"
+        )
+    if apart and (changed or cell.ledger.get("device") != device.type):
+        notes.append(
+            f"on a made-up scan {cell.title} answers otherwise here than where it was trained (by "
+            f"up to {apart:.2g})"
+        )
+    elif apart:
+        raise UserError(
+            f"{where}: with these weights {cell.title} answers otherwise than the trained network "
+            f"did (by up to {apart:.2g} on a made-up scan), so they are not the whole network: "
+            f"{REMEDY}; then run the suite again"
+        )
+    return model, tuple(notes)
 
 
 def _identity(checkpoint: Path, cell: KeptCell) -> str:
@@ -322,15 +400,14 @@ def _identity(checkpoint: Path, cell: KeptCell) -> str:
     return hashlib.sha256(repr((cell.key, weights)).encode()).hexdigest()[:16]
 
 
-def _notes(cell: KeptCell, kind: Method) -> tuple[str, ...]:
+def changed_since(cell: KeptCell, kind: Method) -> tuple[str, ...]:
+    """What changed since the cell was trained, in words."""
     changed = []
-    if hashlib.sha256(kind.source().encode()).hexdigest() != cell.key["source"]:
+    if hashlib.sha256(kind.source().encode()).hexdigest() != cell.key.get("source"):
         changed.append("the network's code")
-    if cell.key["harness"] != harness_hash():
+    if cell.key.get("harness") != harness_hash():
         changed.append("the code that prepares scans")
-    if not changed:
-        return ()
-    return (
-        f"{' and '.join(changed)} changed since {cell.title} was trained: labels may differ from "
-        "those its run was judged by",
-    )
+    libraries = cell.key.get("versions")
+    if libraries is not None and libraries != library_versions():
+        changed.append("a library that it computes with")
+    return tuple(changed)

@@ -7,14 +7,18 @@ once.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.cohorts.base import Cohort, Scan
-from benchmark.cohorts.disk import DiskCohort
+from benchmark.cohorts.disk import DiskCohort, sentence
 from benchmark.cohorts.formats import detect, open_data
 from benchmark.cohorts.headers import parts_of
+from benchmark.cohorts.listing import folder_named, image_files
+from benchmark.cohorts.same_scans import content_of
+from benchmark.cohorts.scan_check import warnings_of
 from benchmark.cohorts.volumes import SUFFIXES, id_of, read_scan
 from benchmark.errors import UserError
 from benchmark.runs.sources import COHORTS, DATA, default_cache, open_cohort
@@ -34,12 +38,23 @@ class Scans:
         ``load(id) -> Scan``; raises UserError for a scan at fault.
     stamp : callable
         ``stamp(id) -> str``: another one once the scan's files have changed.
+    warning : callable
+        ``warning(scan) -> str``: what `benchmark data check` would warn of, for a scan that was
+        just loaded; "" if nothing.
+    key : callable
+        ``key(scan) -> str``: what tells the scan under any name, see
+        `benchmark.cohorts.same_scans.key_of`.
+    passed_over : tuple of str
+        See `benchmark.cohorts.base.Cohort`.
     """
 
     name: str
     ids: tuple[str, ...]
     load: Callable[[str], Scan]
     stamp: Callable[[str], str]
+    warning: Callable[[Scan], str]
+    key: Callable[[Scan], str]
+    passed_over: tuple[str, ...] = ()
 
     def only(self, ids: Iterable[str]) -> Scans:
         """Some of the scans.
@@ -92,10 +107,14 @@ def open_scans(
     if data.is_file() and id_of(data) is not None:
         return _of_files(data.name, [data])
     if data.is_dir() and form in (None, "folder"):
-        place = data / "images" if (data / "images").is_dir() else data
-        files = [path for path in sorted(place.iterdir()) if _is_image(path)]
+        place = folder_named(data, "images")
+        place = place if place.is_dir() else data
+        passed: dict[str, list[str]] = defaultdict(list)
+        found = image_files(place, lambda what, name: passed[what].append(name), f"{place.name}/")
+        files = [path for paths in found.values() for path in paths]
         if files and (form == "folder" or _plain(data)):
-            return _of_files(data.resolve().name, files)
+            lines = tuple(sentence(what, names) for what, names in passed.items())
+            return _of_files(data.resolve().name, files, lines)
         if form == "folder":
             raise UserError(f"{place}: holds no image file ({', '.join(SUFFIXES)})")
     keys = cache or default_cache() / "folders"  # as training has it: the same ids
@@ -110,10 +129,16 @@ def of_cohort(cohort: Cohort) -> Scans:
             cohort.ids,
             cohort.load,
             lambda id: _stamp(cohort._entries[id].image),
+            lambda scan: cohort.warning_of(scan.id),
+            _content,
+            cohort.passed_over,
         )
     own = getattr(cohort, "ids", None)
     ids = tuple(own()) if callable(own) else tuple(record.id for record in cohort.records())
-    return Scans(cohort.name, ids, cohort.load, lambda id: cohort.fingerprint()[:16])
+    print_ = cohort.fingerprint()[:16]
+    return Scans(
+        cohort.name, ids, cohort.load, lambda id: print_, _unusual, lambda s: f"{print_}:{s.id}"
+    )
 
 
 def _plain(folder: Path) -> bool:
@@ -124,12 +149,16 @@ def _plain(folder: Path) -> bool:
         return True
 
 
-def _is_image(path: Path) -> bool:
-    # Some systems leave hidden companions such as ._scan.nii beside each file.
-    return id_of(path) is not None and path.is_file() and not path.name.startswith(".")
+def _unusual(scan: Scan) -> str:
+    """What is unusual about the voxels of a scan."""
+    return "; ".join(warnings_of(replace(scan, labels=None))[0])
 
 
-def _of_files(name: str, files: list[Path]) -> Scans:
+def _content(scan: Scan) -> str:
+    return content_of(scan.voxels)
+
+
+def _of_files(name: str, files: list[Path], passed_over: tuple[str, ...] = ()) -> Scans:
     """One scan a file; two files of one id are at fault, and only they."""
     places: dict[str, list[Path]] = {}
     for path in files:
@@ -142,7 +171,9 @@ def _of_files(name: str, files: list[Path]) -> Scans:
         parts_of(first)
         return read_scan(first, id=id)
 
-    return Scans(name, tuple(places), load, lambda id: _stamp(places[id]))
+    return Scans(
+        name, tuple(places), load, lambda id: _stamp(places[id]), _unusual, _content, passed_over
+    )
 
 
 def _stamp(paths: Iterable[Path]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.calcium import RISK_NAMES, SCORES, TARGETS, risk_category
-from benchmark.csv_tables import read_csv
+from benchmark.csv_tables import Table, load_table
 from benchmark.errors import UserError
 
 KINDS = ("mask", "head")
@@ -67,7 +68,8 @@ def read_table(path: Path, kind: str | None = None) -> tuple[dict[str, np.ndarra
     path : Path
         CSV with a column ``scan`` or ``id`` and the columns `COLUMNS`, perhaps with ``mask_`` or
         ``head_`` before the name; those of the whole heart may be left out and are then the sums
-        over the arteries. Other columns are passed over. An empty field is a missing score.
+        over the arteries. Other columns are passed over. An empty field is a missing score. Where
+        semicolons or tabs part the fields, numbers may have a decimal comma.
     kind : "mask" or "head", optional
         Which columns, where a table has both.
 
@@ -83,11 +85,14 @@ def read_table(path: Path, kind: str | None = None) -> tuple[dict[str, np.ndarra
     UserError
         If the table cannot be read, lacks a column, names a scan twice, or holds what is no score.
     """
-    names, lines = read_csv(path)
+    table = load_table(path)
+    names, lines = table.names, table.rows
     prefix = _prefix(path, names, kind)
     id_column = next((name for name in ID_COLUMNS if name in names), None)
     if id_column is None:
         raise UserError(f"{path}: has no column scan (or id), which names the scans")
+    columns = [prefix + name for name in COLUMNS if prefix + name in names]
+    comma = decimal_comma(path, table, columns)
     scores: dict[str, np.ndarray] = {}
     for line, row in lines:
         id = row[id_column]
@@ -98,7 +103,9 @@ def read_table(path: Path, kind: str | None = None) -> tuple[dict[str, np.ndarra
         values = np.full((3, 4), math.nan)
         for place, name in enumerate(COLUMNS):
             if prefix + name in names:
-                values.flat[place] = _number(path, line, prefix + name, row[prefix + name])
+                text = row[prefix + name]
+                text = text.replace(",", ".") if comma else text
+                values.flat[place] = _number(path, line, prefix + name, text)
         for score in range(3):
             if f"{prefix}{SCORES[score]}_whole" not in names:
                 values[score, 3] = values[score, :3].sum()
@@ -106,6 +113,33 @@ def read_table(path: Path, kind: str | None = None) -> tuple[dict[str, np.ndarra
     if not scores:
         raise UserError(f"{path}: names no scan")
     return scores, prefix.removesuffix("_") or "head"
+
+
+def decimal_comma(path: Path, table: Table, columns: Iterable[str]) -> bool:
+    """Whether the numbers of some columns have a decimal comma.
+
+    Raises
+    ------
+    UserError
+        If some have a comma and others a point, or a comma might as well part thousands.
+    """
+    if table.separator == ",":
+        return False  # a quoted number with a comma is refused as no number
+    columns = list(columns)
+    texts = [(line, row[name]) for line, row in table.rows for name in columns]
+    commas = [(line, text) for line, text in texts if re.fullmatch(r"[+-]?\d+,\d+", text)]
+    points = [(line, text) for line, text in texts if re.fullmatch(r"[+-]?\d*\.\d+", text)]
+    if commas and points:
+        raise UserError(
+            f"{path}: {commas[0][1]} in line {commas[0][0]} and {points[0][1]} in line "
+            f"{points[0][0]}: write all numbers with one decimal sign"
+        )
+    if commas and all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text) for _, text in commas):
+        raise UserError(
+            f"{path}: line {commas[0][0]}: {commas[0][1]} may have a decimal comma or part "
+            "thousands; write it with a decimal point"
+        )
+    return bool(commas)
 
 
 def _prefix(path: Path, names: list[str], kind: str | None) -> str:

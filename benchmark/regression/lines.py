@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as RichTable
+from rich.text import Text
 
 from benchmark.regression import rule as rules
 from benchmark.regression.baseline import Baseline
 from benchmark.regression.checking import Checked
 from benchmark.regression.judging import GAINED, OPEN, Finding, judged_count, text, unguarded
 from benchmark.regression.table import CONTRAST, EXACT, Name
+from benchmark.report.consoles import TextTable
 
 COLUMNS = (
     ("F1", "LAD"),
@@ -54,14 +53,14 @@ def _counted(found: Checked) -> str:
 
 def figures_table(
     found: Checked, marked: bool = False
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+) -> tuple[tuple[str, ...], list[tuple[str | Text, ...]]]:
     """Headings, and a row for each method and source: the figure now and its limit.
 
     Parameters
     ----------
     found : Checked
     marked : bool
-        Whether faults and gains are coloured, in rich's markup.
+        Whether faults and gains are coloured.
     """
     by_line: dict[tuple[str, str], dict[tuple[str, str], Finding]] = {}
     for finding in found.findings:
@@ -73,11 +72,11 @@ def figures_table(
     rows = []
     for (method, source), own in by_line.items():
         cells = [_cell(own.get(column), marked) for column in COLUMNS]
-        rows.append((escape(method) if marked else method, source, *cells))
+        rows.append((method, source, *cells))
     return heads, rows
 
 
-def _cell(finding: Finding | None, marked: bool) -> str:
+def _cell(finding: Finding | None, marked: bool) -> str | Text:
     if finding is None:
         return ""
     words = text(finding.name, finding.value)
@@ -87,9 +86,9 @@ def _cell(finding: Finding | None, marked: bool) -> str:
             " (free)" if unguarded(finding) else f" ({sign}{text(finding.name, finding.limit)})"
         )
     if marked and finding.fault:
-        return f"[bold red]{words} ✗[/]"
+        return Text(f"{words} ✗", "bold red")
     if marked and finding.verdict == GAINED:
-        return f"[green]{words} +[/]"
+        return Text(f"{words} +", "green")
     return words
 
 
@@ -101,7 +100,7 @@ def print_checked(found: Checked, console: Console) -> None:
         console.print(words, style=style, markup=False, highlight=False, soft_wrap=True)
 
     heads, rows = figures_table(found, marked=True)
-    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = TextTable(padding=(0, 1))
     for place, head in enumerate(heads):
         table.add_column(head, justify="left" if place < 2 else "right")
     for row in rows:

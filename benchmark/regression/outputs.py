@@ -9,6 +9,7 @@ from benchmark.regression.checking import Checked
 from benchmark.regression.judging import GAINED, OPEN, Finding, text, unguarded
 from benchmark.regression.lines import figures_table, verdict_line
 from benchmark.regression.table import Name
+from benchmark.report import markdown
 
 ANNOTATIONS = 10
 """Errors of one step that GitHub shows."""
@@ -82,22 +83,25 @@ def as_markdown(found: Checked) -> str:
     parts = [f"## benchmark check, suite {found.suite}", f"**{verdict_line(found)}**"]
     if found.faults:
         parts.append("### Failed")
-        parts.append("\n".join(f"- {_inline(f.message)}" for f in found.faults))
+        parts.append(markdown.bullets(f.message for f in found.faults))
     better = [f for f in found.findings if f.verdict == GAINED]
     if better:
         parts.append("### Better than the noise explains (not a failure)")
-        parts.append("\n".join(f"- {_inline(f.message)}" for f in better))
+        parts.append(markdown.bullets(f.message for f in better))
     heads, rows = figures_table(found)
     if rows:
-        parts += ["### Now, and the worst that passes", _pipes(heads, rows)]
+        parts += [
+            "### Now, and the worst that passes",
+            markdown.table(heads, rows, left=len(heads)),
+        ]
     rows = [_row(f) for f in found.findings]
     heads = ("figure", "baseline", "now", "worst that passes", "verdict")
-    listed = _pipes(heads, rows)
+    listed = markdown.table(heads, rows, left=len(heads))
     parts.append(f"<details><summary>All {len(rows)} figures</summary>\n\n{listed}\n\n</details>")
     entry = found.baseline.entry
     parts.append(
         f"Baseline {found.path}, made {entry.date} at commit {entry.commit}: "
-        f"{_inline(entry.reason)}"
+        f"{markdown.text(entry.reason)}"
     )
     return "\n\n".join(parts) + "\n"
 
@@ -115,16 +119,6 @@ def _row(finding: Finding) -> tuple[str, ...]:
         show(finding.limit),
         verdict,
     )
-
-
-def _pipes(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [heads, tuple("---" for _ in heads), *rows]
-    return "\n".join("| " + " | ".join(_inline(cell) for cell in line) + " |" for line in lines)
-
-
-def _inline(words: str) -> str:
-    """Text that cannot end a line or a cell, or begin an HTML tag."""
-    return " ".join(words.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _printable(words: str) -> str:

@@ -103,7 +103,7 @@ def _compare(
 
 
 def _these_networks(one: Ablation) -> str:
-    """What the interval over scans alone says, not adjusted; nothing if it holds 0."""
+    """What the interval over patients alone says, not adjusted; nothing if it holds 0."""
     gap = one.differences[one.judged]
     if gap.patients_low > 0:
         return "higher"
@@ -171,10 +171,10 @@ def p_text(p: float) -> str:
 def explanation(base: str) -> str:
     """The sentence under the table."""
     return (
-        f"Difference to {base} on the same scans and seeds. Its 95 % interval counts test scans "
+        f"Difference to {base} on the same scans and seeds. Its 95 % interval counts test patients "
         "and, with two seeds or more, the noise of training; with one seed that noise is not "
         "known, and nothing is decided about methods. Judged by F1 whole of masks and mean ICC of "
         "the 12 scores of heads, p below 0.05 adjusted after Holm. Detectable: what such data find "
-        "in 80 % of repetitions, before adjustment. These networks: what the scans alone say, of "
+        "in 80 % of repetitions, before adjustment. These networks: what patients alone say, of "
         "these trained networks."
     )

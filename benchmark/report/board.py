@@ -45,7 +45,7 @@ class Figure:
     value : float
         Mean over seeds; NaN where it is undefined.
     low, high : float
-        95 % interval over scans; NaN where there is none.
+        95 % interval over patients; NaN where there is none.
     n : int
         Scans.
     note : str
@@ -54,6 +54,8 @@ class Figure:
         SD over seeds; NaN with one seed.
     paper : float or None
         The paper's figure for the same method, from other scans.
+    patients : int or None
+        Patients of these scans; None: nobody said.
     """
 
     value: float
@@ -63,6 +65,7 @@ class Figure:
     note: str = ""
     seed_sd: float = math.nan
     paper: float | None = None
+    patients: int | None = None
 
     @property
     def defined(self) -> bool:
@@ -83,7 +86,8 @@ class Line:
         Scans (over all seeds) that had no usable prediction and took the worst value.
     marks : dict of Column to str
         "best", or "tied" where the paired interval of the difference to the best holds 0: over
-        scans and trainings, or over scans alone where the noise of training is not known.
+        patients and trainings, or over patients alone where the noise of training is not known. A
+        figure without an interval has none.
     difference : Figure or None
         F1 whole minus that of the best method, paired.
     """
@@ -108,8 +112,8 @@ class Ablation:
     source : str
         "mask" or "head".
     differences : dict of Column to Contrast
-        The ablation's figure less its base's, with intervals over scans alone, and over scans and
-        trainings.
+        The ablation's figure less its base's, with intervals over patients alone, and over
+        patients and trainings.
     judged : Column
         The figure by which it is judged: F1 whole of a mask, mean ICC of a head.
     expect : str
@@ -119,7 +123,7 @@ class Ablation:
     p : float
         Of no difference in `judged`, adjusted after Holm over the board's ablations.
     these_networks : str
-        Where undecided: "lower" or "higher" if the interval over scans alone leaves 0 out.
+        Where undecided: "lower" or "higher" if the interval over patients alone leaves 0 out.
     """
 
     title: str

@@ -7,12 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from benchmark.cohorts.patients import scans_in_words
 from benchmark.metrics.verdict import CONTRADICTED, SUPPORTED, UNDECIDED, Contrast
+from benchmark.report import markdown
 from benchmark.report.claims import LeftOut
+from benchmark.report.consoles import TextTable
 from benchmark.report.joined import Joined
 from benchmark.report.judging import NOT_JUDGED, Judged
 from benchmark.report.terminal import heading
@@ -61,7 +62,7 @@ def claims_page(
         ("cohort", f"{cohort['name']}, {cohort['fingerprint'][:12]}"),
         (
             "split",
-            f"{len(split['train'])} training and {len(split['test'])} test scans, {split['hash']}",
+            f"{scans_in_words(plan)}, {split['hash']}",
         ),
         ("budget", f"{plan['budget']} for each method, scale {plan['scale']}"),
         ("device", f"{plan['device']}, {plan['threads']} threads"),
@@ -100,7 +101,7 @@ EXPLANATION = (
 
 def print_claims(page: ClaimsPage, console: Console) -> None:
     """Print a table of the judged, and a list of the others."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = TextTable(padding=(0, 1))
     shown = (0, 1, 2, 3, 5, 6, 7, 9) if console.width >= 130 else (1, 3, 6, 7)
     for index in shown:
         fold = index == 1
@@ -131,17 +132,17 @@ def as_markdown(page: ClaimsPage) -> str:
     ]
     parts = ["# The paper's claims", summary(page), page.notes[0]]
     if rows:
-        parts.append(_pipes(HEADINGS, rows))
+        parts.append(markdown.table(HEADINGS, rows, left=len(HEADINGS)))
     parts.append(EXPLANATION)
     if others:
         parts += [
             "## Not judged: rows are missing",
-            _pipes(("section", "claim", "missing", "paper's"), others),
+            markdown.table(("section", "claim", "missing", "paper's"), others, left=4),
         ]
     if page.left_out:
         parts += [
             "## Sentences that no run can judge",
-            _pipes(
+            markdown.table(
                 ("section", "sentence, in our words", "why"),
                 [(one.section, one.says, one.because) for one in page.left_out],
             ),
@@ -149,7 +150,7 @@ def as_markdown(page: ClaimsPage) -> str:
     parts.append("## Notes")
     lines = [f"{name}: {text}" for name, text in page.facts] + list(page.notes[1:])
     lines += _remarks(page)
-    parts.append("\n".join(f"- {_escape(line)}" for line in lines))
+    parts.append(markdown.bullets(lines))
     return "\n\n".join(parts) + "\n"
 
 
@@ -294,18 +295,9 @@ def _json(one: Judged) -> dict:
             "training_noise_known": found.known,
             "detectable": found.detectable,
             "n": found.n,
+            "patients": found.patients,
         }
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()
     }
-
-
-def _pipes(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

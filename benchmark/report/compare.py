@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from benchmark.cohorts.patients import patients_in
+from benchmark.errors import UserError
 from benchmark.metrics.verdict import (
     CONTRADICTED,
     SUPPORTED,
@@ -24,6 +26,7 @@ from benchmark.runs.finished import FinishedRun, read_cells
 from benchmark.runs.joined_plan import described, parts_of
 from benchmark.runs.references import same_references
 from benchmark.runs.store import KeptCell
+from benchmark.runs.whose import UNLIKE, with_one_patients
 
 NONE = "–"
 HIGHER, LOWER = "higher in B", "lower in B"
@@ -121,6 +124,13 @@ def compare(a: FinishedRun, b: FinishedRun) -> Comparison:
     """
     cells = read_cells(a), read_cells(b)
     unpaired = why_unpaired(*cells)
+    if not unpaired:
+        try:
+            both = [a] * len(cells[0]) + [b] * len(cells[1])
+            settled = with_one_patients(both, [*cells[0], *cells[1]])
+            cells = settled[: len(cells[0])], settled[len(cells[0]) :]
+        except UserError:
+            unpaired = f"{UNLIKE} in either"
     names = [[method["name"] for method in run.plan["methods"]] for run in (a, b)]
     common = [name for name in names[0] if name in names[1]]
     only = tuple(
@@ -167,6 +177,7 @@ def _stated(run: FinishedRun, cells: Sequence[KeptCell], common: set[str]) -> di
         "split seed": split.get("seed"),
         "training scans": len(split["train"]),
         "test scans": len(split["test"]),
+        "test patients": _patients(plan),
         "device": " | ".join(described((p["device"], p["threads"])) for p in parts_of(plan)),
     }
     settings = {name: value for name, value in plan["settings"].items() if name != "options"}
@@ -193,6 +204,13 @@ def _stated(run: FinishedRun, cells: Sequence[KeptCell], common: set[str]) -> di
             found[f"code of {cell.method}"] = cell.key.get("source", "")[:12]
     found["version of benchmark"] = plan.get("version")
     return {name: str(value) for name, value in found.items() if value not in (None, "")}
+
+
+def _patients(plan: dict) -> int | None:
+    """Number of test patients, where the run knows them."""
+    found = patients_in(plan)
+    ids = plan["split"]["test"]
+    return None if found is None or found.numbers(ids) is None else found.count(ids)
 
 
 def _list(values) -> str:

@@ -6,14 +6,15 @@ import json
 import math
 from dataclasses import asdict
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from benchmark.metrics.verdict import Contrast
+from benchmark.report import markdown
 from benchmark.report.ablations import COMPARED, p_text
 from benchmark.report.board import Column, Figure, interval, number
 from benchmark.report.compare import ComparedLine, Comparison
+from benchmark.report.consoles import TextTable
 from benchmark.report.terminal import heading
 
 EXPLANATION = (
@@ -48,16 +49,15 @@ def print_comparison(found: Comparison, console: Console) -> None:
 
 def as_markdown(found: Comparison) -> str:
     """Both tables with what stands around them."""
-    parts = ["# Two runs compared", "\n".join(f"- {text}" for text in _heads(found))]
+    parts = ["# Two runs compared", markdown.bullets(_heads(found))]
     if found.settings:
         parts += ["## What differs in configuration"]
-        parts += [_pipes(["", "A", "B"], [(s.name, s.a, s.b) for s in found.settings])]
+        rows = [(s.name, s.a, s.b) for s in found.settings]
+        parts += [markdown.table(["", "A", "B"], rows, left=3)]
     if found.lines:
-        rows = [
-            [text.replace("\n", " ") for text in _cells(line, COMPARED)] for line in found.lines
-        ]
-        parts += ["## Methods in both", _pipes(_headings(COMPARED), rows)]
-    parts.append("\n".join(f"- {text}" for text in _feet(found)))
+        head, rows = _headings(COMPARED), [_cells(line, COMPARED) for line in found.lines]
+        parts += ["## Methods in both", markdown.table(head, rows, left=len(head))]
+    parts.append(markdown.bullets(_feet(found)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -157,14 +157,7 @@ def _difference(gap: Contrast) -> str:
 
 
 def _frame(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
-    )
+    return TextTable(title, padding=(0, 1))
 
 
 def _json(line: ComparedLine) -> dict:
@@ -196,9 +189,3 @@ def _finite(value):
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _pipes(head, rows) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows]
-    return "\n".join(lines)

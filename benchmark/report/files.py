@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmark.report import ablations
+from benchmark.report import ablations, markdown
 from benchmark.report.board import (
     Ablation,
     Board,
@@ -62,10 +62,12 @@ def as_csv(board: Board) -> str:
     """Long form: one line a method, source, metric and target."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow("method source metric target value low high seed_sd n note paper".split())
+    writer.writerow(
+        "method source metric target value low high seed_sd n note paper patients".split()
+    )
     for row in board.rows:
         if not row.lines:
-            writer.writerow([row.name, *[""] * 8, f"failed: {row.failed}", ""])
+            writer.writerow([row.name, *[""] * 8, f"failed: {row.failed}", "", ""])
         for line in row.lines:
             for (metric, target), figure in line.figures.items():
                 values = (figure.value, figure.low, figure.high, figure.seed_sd)
@@ -79,6 +81,7 @@ def as_csv(board: Board) -> str:
                         figure.n,
                         figure.note,
                         _plain(figure.paper),
+                        "" if figure.patients is None else figure.patients,
                     ]
                 )
     return out.getvalue()
@@ -100,7 +103,8 @@ def as_json(board: Board) -> str:
 
 def as_markdown(board: Board) -> str:
     """Readable tables with intervals and the paper's figures."""
-    parts = [f"# {board.title}", f"Suite {board.suite}, scale {board.scale}."]
+    suite, scale = markdown.text(board.suite), markdown.text(board.scale)
+    parts = [f"# {markdown.text(board.title)}", f"Suite {suite}, scale {scale}."]
     tables = {
         "Segmentation, by volume": OVERLAP,
         "Scores against the reference": AGREEMENT,
@@ -110,17 +114,21 @@ def as_markdown(board: Board) -> str:
         parts += [f"## {title}", _markdown_table(board, columns, title.startswith("Segmentation"))]
     if board.ablations:
         parts.append("## Ablations: difference to the base")
-        parts.append(_pipes(ablations.HEADINGS, map(ablations.ablation_cells, board.ablations)))
+        rows = map(ablations.ablation_cells, board.ablations)
+        parts.append(markdown.table(ablations.HEADINGS, rows, left=2))
     parts.append("## Spent by each method (mean over seeds)")
     rows = [spent_cells(row) for row in board.rows if row.trained]
-    parts.append(_pipes(HEADINGS, rows))
+    parts.append(markdown.table(HEADINGS, rows, left=2))
     parts.append("## Notes")
-    parts.append("\n".join(f"- {_escape(line)}" for line in footer(board)))
+    parts.append(markdown.bullets(footer(board)))
     return "\n\n".join(parts) + "\n"
 
 
 def per_scan(cells: Iterable[KeptCell]) -> str:
-    """Every method, seed and test scan: 12 reference scores, estimates, overlap volumes (mm3)."""
+    """Every method, seed and test scan: 12 reference scores, estimates, overlap volumes (mm3).
+
+    Last the number of the scan's patient, where that is known.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     kinds = ("reference", "mask", "head")
@@ -129,6 +137,7 @@ def per_scan(cells: Iterable[KeptCell]) -> str:
         ["method", "seed", "scan"]
         + [f"{kind}_{score}_{target}" for kind in kinds for score in _SCORES for target in _TARGETS]
         + [f"{volume}_mm3_{target}" for volume in volumes for target in _TARGETS]
+        + ["patient"]
     )
     for cell in cells:
         for index, id in enumerate(cell.ids):
@@ -139,7 +148,8 @@ def per_scan(cells: Iterable[KeptCell]) -> str:
             for volume in volumes:
                 array = getattr(cell, volume)
                 values += [""] * 4 if array is None else map(_plain, array[index])
-            writer.writerow([cell.method, cell.seed, id, *values])
+            patient = "" if cell.patients is None else cell.patients[index] + 1
+            writer.writerow([cell.method, cell.seed, id, *values, patient])
     return out.getvalue()
 
 
@@ -157,7 +167,7 @@ def _markdown_table(board: Board, columns: tuple[Column, ...], with_difference: 
                 gap = line.difference
                 cells.append(f"{number(gap.value)} [{interval(gap)}]" if gap else "")
             rows.append((row.title if count == 0 else "", line.source, *cells))
-    return _pipes(tuple(head), rows)
+    return markdown.table(head, rows, words=2, left=2)
 
 
 def _markdown_cell(line: Line, column: Column) -> str:
@@ -169,16 +179,6 @@ def _markdown_cell(line: Line, column: Column) -> str:
     mark = line.marks.get(column)
     text = f"**{text}**" if mark == "best" else text
     return text + (" ~" if mark == "tied" else "") + (f" [{bounds}]" if bounds else "")
-
-
-def _pipes(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "--:|" * (len(head) - 2)]
-    lines += ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _plain(value: float | None) -> str:

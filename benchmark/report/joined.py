@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.errors import UserError
-from benchmark.methods import find
+from benchmark.methods import METHODS, find
+from benchmark.names import told_apart
 from benchmark.report.mixture import refuse_mixture
 from benchmark.runs.finished import FinishedRun, read_cells
 from benchmark.runs.joined_plan import places_of
 from benchmark.runs.references import with_one_reference
 from benchmark.runs.store import KeptCell
+from benchmark.runs.whose import with_one_patients
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,9 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
                 "runs are joined under one recipe only"
             )
     read = [(run, cell) for run in runs for cell in read_cells(run)]
-    cells = with_one_reference([cell for _, cell in read])
+    cells = with_one_patients(
+        [run for run, _ in read], with_one_reference([cell for _, cell in read])
+    )
     methods = {id(run): {m["name"]: m for m in run.plan["methods"]} for run in runs}
     rows: dict[str, JoinedRow] = {}
     for (run, _), cell in zip(read, cells, strict=True):
@@ -119,8 +123,10 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
     finished = [cell for cell in cells if cell.state == "finished"]
     if not finished:
         raise UserError(f"{runs[0].folder}: no method finished, so there is nothing to compare")
+    titles = told_apart(((name, row.method["title"]) for name, row in rows.items()), METHODS)
     rows = {
-        name: JoinedRow(row.method, dict(sorted(row.cells.items()))) for name, row in rows.items()
+        name: JoinedRow({**row.method, "title": titles[name]}, dict(sorted(row.cells.items())))
+        for name, row in rows.items()
     }
     return Joined(plan, rows, finished[0], _notes(finished))
 
@@ -130,7 +136,7 @@ def _notes(finished: list[KeptCell]) -> tuple[str, ...]:
     notes = []
     for words, values in (
         ("versions of the training code", [cell.key.get("harness", "")[:12] for cell in finished]),
-        ("versions of PyTorch", [cell.key.get("torch", "") for cell in finished]),
+        ("versions of PyTorch", [_torch(cell) for cell in finished]),
         ("machines", [cell.ledger.get("device_name", "") for cell in finished]),
         ("commits", [cell.ledger.get("git_commit", "") for cell in finished]),
     ):
@@ -138,3 +144,9 @@ def _notes(finished: list[KeptCell]) -> tuple[str, ...]:
         if len(found) > 1:
             notes.append(f"{len(found)} {words} on one board: {', '.join(found)}")
     return tuple(notes)
+
+
+def _torch(cell: KeptCell) -> str:
+    """The version of PyTorch that made a cell."""
+    versions = cell.key.get("versions")
+    return str(versions.get("torch", "")) if isinstance(versions, dict) else ""

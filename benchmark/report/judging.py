@@ -141,10 +141,14 @@ class _Bench:
                 self.kept[key] = measure(cells, source, pattern)[0]
             elif kind == INSIDE:
                 scores = _scores(cells, source, pattern)
-                self.kept[key] = inside_figures(pattern.reference, scores, targets=column[1:])
+                self.kept[key] = inside_figures(
+                    pattern.reference, scores, targets=column[1:], patients=pattern.patients
+                )
             else:
                 mask, head = (_scores(cells, one, pattern) for one in ("mask", "head"))
-                self.kept[key] = agreement_figures(pattern.reference, mask, head)
+                self.kept[key] = agreement_figures(
+                    pattern.reference, mask, head, patients=pattern.patients
+                )
         return self.kept[key].get(column)
 
 

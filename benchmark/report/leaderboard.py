@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmark.cohorts.patients import scans_in_words
 from benchmark.metrics.verdict import contrast
 from benchmark.report import paper
 from benchmark.report.ablations import JUDGED, compare_to_bases
@@ -16,8 +17,11 @@ from benchmark.report.measure import Measured, difference, figures_of, marks, me
 from benchmark.report.mixture import refuse_mixture
 from benchmark.report.noise import UNKNOWN, Noise, lends, pool
 from benchmark.report.origin import origin_facts, origin_notes, origins
+from benchmark.report.reliance import few_patients
+from benchmark.report.spent import slowed
 from benchmark.runs.joined_plan import described, places_of
 from benchmark.runs.store import KeptCell
+from benchmark.training.settings import Budget
 
 RANKED: tuple[Column, ...] = (
     *((metric, target) for metric in ("F1", "sensitivity", "PPV") for target in TARGETS),
@@ -81,7 +85,7 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
             *_spread(rows, measured, noise),
             *_noise(plan, noise),
         ),
-        notes=(*origin_notes(plan), *_notes(plan, finished)),
+        notes=(*few_patients(made), *origin_notes(plan), *_notes(plan, finished)),
         columns=RANKED,
         ablations=compare_to_bases(plan["methods"], sources, measured, noise),
     )
@@ -139,7 +143,13 @@ def _row(method: dict, cells: list[KeptCell], lines: list[Line], plan: dict) -> 
         seeds = ", ".join(str(cell.seed) for cell in failed)
         text = f"seed {seeds} (counted as missing every scan): {text}"
     notes = dict.fromkeys(note for cell in cells for note in cell.notes)
+    if Budget.parse(plan["settings"]["budget"]).unit == "device-seconds":
+        notes.update(dict.fromkeys(note for c in cells for note in slowed(c.seed, c.ledger)))
     spent = _spent(cells, plan["settings"].get("learning_rate"))
+    if spent.get("weights_from") and "joined" not in plan:
+        # cells are shared by runs, in which the base may have another title
+        titles = {entry["name"]: entry["title"] for entry in plan["methods"]}
+        spent["weights_from"] = titles.get(method["base"], spent["weights_from"])
     return Row(
         method["name"], method["title"], method["trained"], tuple(lines), text, tuple(notes), spent
     )
@@ -175,7 +185,7 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
         ("cohort", f"{cohort['name']}, {cohort['scans']} scans, {cohort['fingerprint'][:12]}"),
         (
             "split",
-            f"{len(split['train'])} training and {len(split['test'])} test scans, {split['hash']}",
+            f"{scans_in_words(plan)}, {split['hash']}",
         ),
         ("budget", f"{plan['budget']} for each method, pretraining included"),
         ("seeds", ", ".join(str(seed) for seed in plan["seeds"])),
@@ -267,9 +277,12 @@ def _spread(
     high, low = max(found, key=lambda f: f[0]), min(found, key=lambda f: f[0])
     own = noise.get(("mask", MAIN), UNKNOWN)
     gap = contrast([(1, high[2], own), (-1, low[2], own)])
-    over = "over scans and trainings" if gap.known else "over scans alone"
+    ends = f"F1 whole from {number(low[0])} ({low[1]}) to {number(high[0])} ({high[1]})"
+    if not np.isfinite([gap.low, gap.high]).all():
+        return [("spread", f"{ends}; no difference is told: {gap.note}")]
+    over = "over patients and trainings" if gap.known else "over patients alone"
     text = (
-        f"F1 whole from {number(low[0])} ({low[1]}) to {number(high[0])} ({high[1]}): difference "
+        f"{ends}: difference "
         f"{number(gap.value)} ({interval(gap)}, paired, {over}); such data find a difference of "
         f"{number(gap.detectable)} in 80 % of repetitions"
     )

@@ -1,7 +1,7 @@
 """From kept predictions to figures; the only file of the reports that calls the metrics.
 
-Every figure is computed in the same resamples of the test scans for all methods and seeds, so
-that differences between methods are paired: a scan that is hard is hard for both.
+Every figure is computed in the same resamples of the test patients for all methods and seeds, so
+that differences between methods are paired: a patient who is hard is hard for both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def measure(cells: list[KeptCell], source: str, pattern: KeptCell) -> tuple[Meas
         One per seed. A failed one counts as a method that missed every scan.
     source : {"mask", "head"}
     pattern : KeptCell
-        Any finished cell of the board: its reference serves failed cells too.
+        Any finished cell of the board: its reference serves failed cells too, and its patients
+        all.
 
     Returns
     -------
@@ -41,12 +42,17 @@ def measure(cells: list[KeptCell], source: str, pattern: KeptCell) -> tuple[Meas
     # All finished cells of a board have its reference: with one of their own, boards, ranks and
     # claims of several runs ask for the same, and it is computed once.
     own = next((cell for cell in cells if cell.state == "finished"), pattern)
-    figures, filled = _measured(tuple(cells), source, own)
+    figures, filled = _measured(tuple(cells), source, own, pattern.patients)
     return dict(figures), filled
 
 
 @lru_cache(maxsize=128)  # some 0.8 MB each
-def _measured(cells: tuple[KeptCell, ...], source: str, pattern: KeptCell) -> tuple[Measured, int]:
+def _measured(
+    cells: tuple[KeptCell, ...],
+    source: str,
+    pattern: KeptCell,
+    patients: tuple[int, ...] | None,
+) -> tuple[Measured, int]:
     """As `measure`, by the identity of the cells, which are never changed."""
     n = len(pattern.ids)
     scores = np.stack([_array(getattr(cell, source), (n, 3, 4)) for cell in cells])
@@ -68,6 +74,7 @@ def _measured(cells: tuple[KeptCell, ...], source: str, pattern: KeptCell) -> tu
         overlap,
         reference_volume=reference_volume,
         candidate_volume=candidate_volume,
+        patients=patients,
     )
     for figure in figures.values():  # shared by all who ask again
         figure.by_seed.flags.writeable = figure.resampled.flags.writeable = False
@@ -88,6 +95,7 @@ def figures_of(measured: Measured, paper: dict[Column, float]) -> dict[Column, F
             found.note,
             spread[column],
             paper.get(column),
+            found.patients,
         )
     return figures
 
@@ -95,7 +103,9 @@ def figures_of(measured: Measured, paper: dict[Column, float]) -> dict[Column, F
 def difference(a: Replicates, b: Replicates) -> Figure:
     """a - b on the same scans, with its paired interval."""
     found = paired_difference(a, b)
-    return Figure(found.difference, found.low, found.high, found.n, found.note)
+    return Figure(
+        found.difference, found.low, found.high, found.n, found.note, patients=found.patients
+    )
 
 
 def marks(
@@ -114,7 +124,7 @@ def marks(
         "mask" or "head", one per line.
     columns : tuple of Column
     noise : mapping
-        Of training, by source and column. Where it is not known, scans alone are counted.
+        Of training, by source and column. Where it is not known, patients alone are counted.
 
     Returns
     -------
@@ -127,7 +137,7 @@ def marks(
         values = {
             place: sign * line[column].value
             for place, line in enumerate(lines)
-            if column in line and np.isfinite(line[column].value)
+            if column in line and _has_interval(line[column])  # one without takes no part
         }
         if len(values) < 2:
             continue
@@ -140,9 +150,20 @@ def marks(
                 (weight, lines[own][column], noise.get((sources[own], column), UNKNOWN))
                 for weight, own in ((1, place), (-1, best))
             ]
-            if values[place] == values[best] or holds_zero(terms):
+            same = values[place] == values[best]
+            apart = _has_interval(lines[place][column], lines[best][column])
+            # what cannot be told is not told apart
+            if same or not apart or holds_zero(terms):
                 found[place][column] = "tied"
     return found
+
+
+def _has_interval(*figures: Replicates) -> bool:
+    """Whether figures are defined, alone or in their difference, in at least half the resamples."""
+    if not all(np.isfinite(figure.value) for figure in figures):
+        return False
+    together = sum(figure.resampled for figure in figures)
+    return 2 * np.isfinite(together).sum() >= together.size
 
 
 def _array(values: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

@@ -12,7 +12,7 @@ def origin_facts(plan: dict) -> list[tuple[str, str]]:
     """One line a run: its number, device, threads and rows. Nothing for a board of one run."""
     if "joined" not in plan:
         return []
-    titles = {method["name"]: bare(method["title"]) for method in plan["methods"]}
+    titles = {method["name"]: bare(plan, method) for method in plan["methods"]}
     return [
         (
             f"run [{place}]",

@@ -1,21 +1,27 @@
-"""Ranks of a run's methods by each task and by both, never without the figures themselves."""
+"""Ranks of a run's methods by each task and by both, never without the figures themselves.
+
+Scores are of one source for all: heads where every method that gives scores by itself has one, and
+masks otherwise. A head learns the scores, a mask is scored voxel by voxel: in one rank, what is
+told apart would be the two ways and not the methods.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from benchmark.metrics import Estimate, JointRanking, Ranking, joint_ranking, rank_methods
-from benchmark.metrics.ranking import undefined_like
+from benchmark.metrics.ranking import NO_RANKS, undefined_like
+from benchmark.report import markdown
 from benchmark.report.ablations import JUDGED
+from benchmark.report.consoles import TextTable
 from benchmark.report.joined import Joined
 from benchmark.report.measure import measure
+from benchmark.report.reliance import counted_scans
 
 TASKS = {"segmentation": "F1 whole", "scores": "mean ICC of the 12 scores"}
 
@@ -28,7 +34,8 @@ class Ranks:
     ----------
     titles : tuple of str, length k
     sources : tuple of str
-        Where each method's scores are taken from: its head where it has one.
+        Where each method's scores are taken from: the same for all that have a rank, see
+        `source_of_scores`; empty for a method that lacks it.
     segmentation, scores : Ranking
         By F1 whole, and by the mean ICC of the 12 scores.
     joint : JointRanking
@@ -61,36 +68,64 @@ def make_ranks(joined: Joined) -> Ranks:
     if rows and not seeds:
         # ranks within one seed need all methods; without a common seed each counts with its own
         notes.append("no seed that all methods have: each counts with its own, without tau")
-    masks, heads, sources = [], [], []
+    masks, scores, sources = [], [], []
+    source, why = source_of_scores([row.method["outputs"] for row in rows])
+    notes += [why] * bool(why)
     for row in rows:
         cells = [row.cells[seed] for seed in seeds or row.cells]
-        source = "head" if "head" in row.method["outputs"] else "mask"
-        scores = measure(cells, source, joined.pattern)[0]
-        heads.append(scores[JUDGED["head"]])
-        both = "mask" in row.method["outputs"] and source == "head"
-        found = measure(cells, "mask", joined.pattern)[0] if both else scores
-        masks.append(found.get(JUDGED["mask"]))
-        sources.append(source)
+        measured = {one: measure(cells, one, joined.pattern)[0] for one in row.method["outputs"]}
+        masks.append(measured["mask"][JUDGED["mask"]] if "mask" in measured else None)
+        scores.append(measured[source][JUDGED["head"]] if source in measured else None)
+        sources.append(source if source in measured else "")
         if row.failed:
             lost = ", ".join(map(str, row.failed))
             notes.append(f"{row.method['title']}: seed {lost} failed, counted as missing all")
     return Ranks(
         tuple(row.method["title"] for row in rows),
         tuple(sources),
-        _ranked(masks),
-        rank_methods(heads),
-        joint_ranking(masks, heads),
+        _ranked(masks, "the method gives no labels"),
+        _ranked(scores, f"the method gives no scores by its {source}"),
+        joint_ranking(masks, scores),
         seeds,
         tuple(notes),
     )
 
 
-def _ranked(figures: list) -> Ranking:
+def source_of_scores(outputs: Sequence[Sequence[str]]) -> tuple[str, str]:
+    """Where the scores of all methods are taken from, and a sentence where some lack it.
+
+    Parameters
+    ----------
+    outputs : sequence of (sequence of str)
+        "mask", "head" or both, of each method.
+
+    Returns
+    -------
+    source : str
+        "head" if all have one, else "mask" if all have one, else what most have, "mask" of equals.
+    note : str
+    """
+    having = {one: sum(one in own for own in outputs) for one in ("mask", "head")}
+    source = "head" if having["head"] == len(outputs) else "mask"
+    if having["mask"] < len(outputs) and having["head"] > having["mask"]:
+        source = "head"
+    lacking = len(outputs) - having[source]
+    if not lacking:
+        mixed = source == "mask" and having["head"]
+        text = "scores of all methods are those of the mask, as not all have a head"
+        return source, text if mixed else ""
+    return source, (
+        f"scores are those of the {source}, which {lacking} of {len(outputs)} methods "
+        f"{'lacks' if lacking == 1 else 'lack'}: without a rank by scores"
+    )
+
+
+def _ranked(figures: list, why: str) -> Ranking:
     """Rank those that have the figure; the others stand as undefined."""
     known = next((figure for figure in figures if figure is not None), None)
     if known is None:
         return rank_methods([])
-    absent = undefined_like(known, "the method gives no labels")
+    absent = undefined_like(known, why)
     return rank_methods([absent if figure is None else figure for figure in figures])
 
 
@@ -118,7 +153,7 @@ def rank_rows(ranks: Ranks) -> list[tuple[str, ...]]:
             for x in (
                 ranks.joint.equal.rank[k],
                 _nth(ranks.segmentation.rank, k),
-                ranks.scores.rank[k],
+                _nth(ranks.scores.rank, k),
             )
         ),
     )
@@ -137,9 +172,13 @@ def rank_rows(ranks: Ranks) -> list[tuple[str, ...]]:
 
 def closing(ranks: Ranks) -> list[str]:
     """The lines under the table."""
+    known = [f for f in (*ranks.scores.figures, *ranks.segmentation.figures) if f.patients]
+    over = f" ({counted_scans(known[0].n, known[0].patients)})" if known else ""
+    if ranks.scores.note == NO_RANKS:
+        return [f"{NO_RANKS}{over}; the figures stand alone", *ranks.notes]
     lines = [
-        "Rank 1 is best; its 95 % interval is over test patients, beside it the rank within each "
-        "seed. Overlapping intervals of the figures say more than the ranks do.",
+        f"Rank 1 is best; its 95 % interval is over test patients{over}, beside it the rank within "
+        "each seed. Overlapping intervals of the figures say more than the ranks do.",
     ]
     for name, ranking in (
         ("F1 whole", ranks.segmentation),
@@ -159,7 +198,7 @@ def print_ranks(ranks: Ranks, console: Console) -> None:
     """Print the table, on narrow terminals without the ranks by seed and the single tasks."""
     rows = rank_rows(ranks)
     for shown in (range(len(HEADINGS)), (0, 1, 2, 4, 5, 6, 8, 9), (0, 8, 9, 10), (0, 8, 9)):
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        table = TextTable(padding=(0, 1))
         for index in shown:
             words = index in (0, 4)
             table.add_column(HEADINGS[index], justify="left" if words else "right", no_wrap=True)
@@ -175,9 +214,7 @@ def print_ranks(ranks: Ranks, console: Console) -> None:
 
 def as_markdown(ranks: Ranks) -> str:
     """The table and what stands under it."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|" + "--:|" * (len(HEADINGS) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in rank_rows(ranks)]
-    return "\n".join([*lines, "", *(f"- {line}" for line in closing(ranks))]) + "\n"
+    return markdown.table(HEADINGS, rank_rows(ranks)) + f"\n\n{markdown.bullets(closing(ranks))}\n"
 
 
 def as_json(ranks: Ranks) -> str:
@@ -218,12 +255,15 @@ def as_json(ranks: Ranks) -> str:
 
 
 def _ranking_cells(ranking: Ranking, k: int) -> tuple[str, str, str]:
-    if k >= len(ranking.rank) or math.isnan(ranking.rank[k]):
+    if k >= len(ranking.rank):
         return "", "", ""
     figure: Estimate = ranking.figures[k]
+    text = figure.as_text().replace(" to ", "–") if figure.is_defined else ""
+    if math.isnan(ranking.rank[k]):  # a figure may stand without a rank, and never the reverse
+        return text, "", ""
     by_seed = ", ".join(f"{rank:g}" for rank in ranking.by_seed[:, k])
     spread = f" [{ranking.low[k]:g}–{ranking.high[k]:g}]"
-    return figure.as_text().replace(" to ", "–"), f"{ranking.rank[k]:g}{spread}", by_seed
+    return text, f"{ranking.rank[k]:g}{spread}", by_seed
 
 
 def _span(low: float, high: float) -> str:
@@ -243,6 +283,8 @@ def _json(ranking: Ranking, k: int) -> dict:
         "value": _plain(figure.value),
         "low": _plain(figure.low),
         "high": _plain(figure.high),
+        "scans": figure.n,
+        "patients": figure.patients,
         "note": figure.note,
         "rank": _plain(ranking.rank[k]),
         "rank_low": _plain(ranking.low[k]),

@@ -83,5 +83,30 @@ def stages(declared) -> str:
             for word, key in (("adversary", "adversary"), ("on kept features", "on_kept_features"))
             if stage.get(key)
         ]
+        if pace := stage.get("steps_per_second"):
+            extra.append(f"{pace['whole']:.3g} steps/s, {pace['first']:.3g} at its start")
         parts.append(text + (f" ({', '.join(extra)})" if extra else ""))
     return ", ".join(parts)
+
+
+SLOWER = 0.9
+"""A stage's steps a device-second over those at its start, below which the board says so."""
+
+SHORT_STAGE = 5.0
+"""Device-seconds below which a stage's rate is no more than chance."""
+
+
+def slowed(seed: int, ledger: dict) -> list[str]:
+    """Notes on the stages of a training whose device-seconds bought fewer steps as it went on."""
+    found = []
+    for stage in ledger.get("stages") or ():
+        pace = stage.get("steps_per_second") or {}
+        long = stage.get("device_seconds", 0.0) >= SHORT_STAGE
+        if pace and long and pace["whole"] < SLOWER * pace["first"]:
+            fall = 1 - pace["whole"] / pace["first"]
+            found.append(
+                f"seed {seed}, stage {stage.get('name', 'training')}: a device-second bought "
+                f"{fall:.0%} fewer steps over the whole stage than at its start; other work on the "
+                "machine took what the budget counts, so run it again on an idle one"
+            )
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +19,8 @@ from benchmark.report.board import (
     number,
     with_paper,
 )
+from benchmark.report.consoles import TextTable
+from benchmark.report.reliance import counted_scans, reliance_lines, sample
 from benchmark.report.spent import HEADINGS, diagnostics, spent_cells, taken_from
 
 OVERLAP: tuple[Column, ...] = (
@@ -118,10 +119,14 @@ def footer(board: Board, notes: bool = True) -> list[str]:
     notes : bool
         With each method's deviations; otherwise one line counts them and says where they are.
     """
+    scans = sample(board.rows)
+    over = (
+        f"95 % interval over {counted_scans(*scans)} below" if scans[0] else "95 % interval below"
+    )
     lines = [
-        "95 % interval below each figure; in brackets the paper's, from other scans. "
-        "* best, ~ not told apart from the best (paired; over scans and trainings, "
-        "or over scans alone with one seed).",
+        f"{over} each figure; in brackets the paper's, from other scans. "
+        "* best, ~ not told apart from the best (paired; over patients and trainings, "
+        "or over patients alone with one seed); a figure without an interval has no mark.",
         "AS, VS, MS: Agatston, volume and mass score. "
         "F1 to best: difference in F1 whole to the best method, paired.",
     ]
@@ -132,6 +137,7 @@ def footer(board: Board, notes: bool = True) -> list[str]:
     lines += [f"{name:<{width}}  {text}" for name, text in board.facts]
     lines += board.notes
     lines += [f"undefined: {reason}" for reason in board.reasons]
+    lines += reliance_lines(board)
     for row in board.rows:
         if row.failed:
             lines.append(f"failed: {row.title}: {row.failed}")
@@ -193,14 +199,7 @@ def _table(title: str, columns: tuple[Column, ...], board: Board) -> Table:
 
 
 def _frame(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-    )
+    return TextTable(title, padding=0)
 
 
 def _name(row: Row) -> Text:
@@ -233,8 +232,7 @@ def _ablations(board: Board, shown: Iterable[int]) -> Table:
         )
     for ablation in board.ablations:
         cells = ablations.ablation_cells(ablation, line_break="\n")
-        # as Text: brackets of a list are not markup
-        table.add_row(*(Text(cells[index]) for index in shown))
+        table.add_row(*(cells[index] for index in shown))
     return table
 
 

@@ -1,8 +1,9 @@
 """A process for each cell, so that the death of one spares the rest.
 
 On Linux without a GPU the child is a fork: it has the prepared arrays at once. Otherwise it is a
-new interpreter (``python -m benchmark.runs.child``) that reads them from a file which this program
-wrote for itself in a folder that no other user can write to.
+new interpreter that reads them from a file which this program wrote for itself in a folder that no
+other user can write to, and the program's own code from another (`benchmark.frozen`): an edit while
+a run is under way reaches neither.
 
 The child tells its parent what happens in lines of JSON through a pipe. What it prints, and where
 it stood at a crash (`faulthandler`), goes to a file that becomes part of the cell's log.
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from benchmark.frozen import starter, write_copy
 from benchmark.runs.interrupt import SIGNALS
 from benchmark.runs.job import Job, Send, do
 from benchmark.training import stop
@@ -182,17 +184,23 @@ class Interpreters:
 
     def __init__(self, prepared) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="benchmark-")
+        self._started = 0
+        self._program = Path(self._folder.name) / "program.pickle"
+        write_copy(self._program)
         self._prepared = Path(self._folder.name) / "prepared.pickle"
         with self._prepared.open("wb") as file:
             pickle.dump(prepared, file, protocol=5)
 
     def start(self, job: Job) -> Child:
         """Start the work in a new interpreter."""
-        path = Path(self._folder.name) / "job.pickle"
+        # one for each child: several may be starting
+        self._started += 1
+        path = Path(self._folder.name) / f"job-{self._started}.pickle"
         path.write_bytes(pickle.dumps(job, protocol=5))
         output = tempfile.TemporaryFile(prefix="benchmark-")
         read, write = os.pipe()
-        code = f"from benchmark.runs.child import main; main({str(path)!r}, {write}, {os.getpid()})"
+        then = f"from benchmark.runs.child import main; main({str(path)!r}, {write}, {os.getpid()})"
+        code = starter(self._program, then)
         # pytest and editable installations find packages by sys.path alone
         places = os.pathsep.join([place or os.getcwd() for place in sys.path])
         try:
@@ -219,8 +227,10 @@ class Interpreters:
 def main(job_path: str, write: int, parent: int) -> None:
     """What a new interpreter runs; the prepared split's file is its one argument."""
 
+    path = sys.argv[1]
+
     def prepared():
-        with open(sys.argv[1], "rb") as file:
+        with open(path, "rb") as file:
             return pickle.load(file)
 
     _live(pickle.loads(Path(job_path).read_bytes()), prepared, write, 1, parent)
@@ -232,15 +242,19 @@ def _live(job: Job, prepared: Callable, write: int, output: int, parent: int) ->
     try:
         for number in (1, 2):
             os.dup2(output, number)
-        sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)
-        sys.stderr = open(2, "w", buffering=1, encoding="utf-8", closefd=False)
+        # a network that reads the command line is not to find this program's
+        sys.argv = [str(job.method.target).rpartition(":")[0]]
+        # a file's name may hold bytes that are no text
+        form = {"buffering": 1, "encoding": "utf-8", "errors": "backslashreplace"}
+        sys.stdout = open(1, "w", closefd=False, **form)
+        sys.stderr = open(2, "w", closefd=False, **form)
         faulthandler.enable(file=2)
         _die_with(parent)
         _heed_signals()
         _try_threads(job.threads)
         send = _sender(write)
         send(["ready"])
-        do(job, prepared(), send)
+        do(job, prepared(), send, _heed_signals)
         code = 0
     except KeyboardInterrupt:
         pass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.runs.currency import Present
 from benchmark.runs.lock import Locks
-from benchmark.runs.store import DRAFT, LOCKS, OLD, PARTIAL, Store
+from benchmark.runs.store import DRAFT, LOCKS, OLD, PARTIAL, Store, owner_of
+from benchmark.system_errors import in_words
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,25 @@ def find_rubbish(store: Store) -> tuple[list[Rubbish], list[str]]:
         elif path.name.startswith((DRAFT, OLD)):
             found.append(_rubbish(path, "leftover", "of a process that was killed"))
         elif not path.name.startswith("."):
-            reasons = present.of_cell(store.standing(path.name))
+            standing = store.standing(path.name)
+            # another user's, which nobody here can tell anything of
+            reasons = [] if standing.state == "closed" else present.of_cell(standing)
             if reasons:
                 found.append(_rubbish(path, "stale", "; ".join(reasons)))
     return found, sorted(busy)
 
 
-def remove(rubbish: list[Rubbish], store: Store) -> list[Path]:
+def remove(
+    rubbish: list[Rubbish], store: Store, say: Callable[[str], None] = lambda line: None
+) -> list[Path]:
     """Remove what was found, but nothing that a process has begun to work on since.
+
+    Parameters
+    ----------
+    rubbish : list of Rubbish
+    store : Store
+    say : callable
+        Told in one line of a folder that cannot be removed, as another user's.
 
     Returns
     -------
@@ -82,11 +95,16 @@ def remove(rubbish: list[Rubbish], store: Store) -> list[Path]:
         try:
             shutil.rmtree(item.path)
             gone.append(item.path)
+        except OSError as error:
+            say(f"not removed: {in_words(error)} (of {owner_of(item.path)})")
         finally:
             held.release()
     return gone
 
 
 def _rubbish(path: Path, kind: str, why: str) -> Rubbish:
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    try:
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    except PermissionError:
+        size = 0  # another user's; to remove it will fail, with its reason
     return Rubbish(path, kind, why, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 
@@ -44,9 +45,7 @@ def copy_cell(source: Store, cell: KeptCell, store: Store) -> None:
         return
     with store.draft(cell.folder) as draft:
         # a cell's files are never written again, so that a second name is as good as a copy
-        shutil.copytree(
-            source.cells / cell.folder, draft, dirs_exist_ok=True, copy_function=_link_or_copy
-        )
+        _copy(source.cells / cell.folder, draft)
         store.place(cell.folder, draft)
 
 
@@ -54,9 +53,14 @@ def _is(source: Store, store: Store) -> bool:
     return source.cells.resolve() == store.cells.resolve()
 
 
-def _link_or_copy(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target
+def _copy(source: Path, target: Path) -> None:
+    """Files and folders below one folder into another that is there, with the modes of new ones."""
+    for path in sorted(source.iterdir()):
+        if path.is_dir():
+            (target / path.name).mkdir()
+            _copy(path, target / path.name)
+            continue
+        try:
+            os.link(path, target / path.name)
+        except OSError:
+            shutil.copyfile(path, target / path.name)

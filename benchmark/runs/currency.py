@@ -19,6 +19,7 @@ from benchmark.runs.plan import LIBRARIES, harness_hash
 from benchmark.runs.request import Request, chosen_scale
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
 from benchmark.runs.store import Standing, Store
+from benchmark.sources import is_own, read_code
 from benchmark.suites.load import load_suite
 
 
@@ -63,11 +64,11 @@ class Present:
 
     def of_cell(self, standing: Standing) -> list[str]:
         """What differs between a cell's key and the present code and libraries."""
-        if standing.state in ("old", "damaged"):
+        if standing.state in ("old", "damaged", "closed"):
             return [standing.reason]
         key = standing.key
         found = []
-        if key.get("source") != self._source(str(key.get("target"))):
+        if key.get("source") != self._source(str(key.get("target")), key.get("imports") or []):
             found.append("the network's code")
         if key.get("harness") != harness_hash():
             found.append("the harness's code")
@@ -79,14 +80,19 @@ class Present:
                 found.append(f"{name} {kept.get(name, 'unknown')}, now {now or 'not installed'}")
         return found
 
-    def _source(self, target: str) -> str | None:
-        if target not in self._sources:
+    def _source(self, target: str, found: list) -> str | None:
+        """Hash of a network's code as it is now; its files are read and not imported."""
+        memo = json.dumps([target, found])
+        if memo not in self._sources:
             try:
                 text = Method("", "", target, ()).source()
-                self._sources[target] = hashlib.sha256(text.encode()).hexdigest()
-            except (UserError, SyntaxError, OSError):
-                self._sources[target] = None
-        return self._sources[target]
+                if is_own(target):
+                    code = read_code(target.rpartition(":")[0])
+                    text = code.with_found({str(name): str(path) for name, path in found}).text
+                self._sources[memo] = hashlib.sha256(text.encode()).hexdigest()
+            except (UserError, SyntaxError, OSError, ValueError, TypeError):
+                self._sources[memo] = None
+        return self._sources[memo]
 
     def of_run(self, run: FinishedRun) -> tuple[list[str], list[str]]:
         """What differs between a run's plan and what its command would plan now; and what cannot be
@@ -128,9 +134,9 @@ class Present:
             return now, ("cohort and split (scans of your own)",)
         spacing = asked["spacing"] if asked["spacing"] is not None else scale.spacing
         cohort = open_cohort(plan["cohort"]["name"], None, spacing)
-        choice = parse_choice(asked["split"], asked["fold"], asked["split_seed"])
         now["cohort"] = cohort.fingerprint()
         try:
+            choice = parse_choice(asked["split"], asked["fold"], asked["split_seed"])
             exact = {key for key, _ in changes}
             now["split"] = tier_split(cohort, scale.train, scale.test, exact, choice).hash
         except UserError:

@@ -11,13 +11,14 @@ import numpy as np
 
 from benchmark.calcium import RISK_NAMES, SCORES, TARGETS, score_scan
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.same_scans import same_scans
 from benchmark.cohorts.scan_check import ScanCheck
 from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import SplitChoice, choose_split, save_split
 from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 from benchmark.runs.display import Display, duration
-from benchmark.runs.sources import TRAINING_SHARE, tier_split
+from benchmark.runs.sources import TRAINING_SHARE, split_remarks, tier_split
 
 WORTH_PROCESSES = 16
 """Scans from which on processes are worth their start."""
@@ -104,11 +105,17 @@ def _check_files(
     choice = choice or cohort.choice
     if labelled and (not refused or (cohort.leave_out and len(refused) < labelled)):
         records = cohort.records()
-        if choice is not None and not faults:
+        if not faults:
             try:
-                choose_split(records, choice, TRAINING_SHARE)
+                split = choose_split(records, choice or SplitChoice(), TRAINING_SHARE)
+                if choice is not None:
+                    for line in split_remarks(cohort, records, split, choice):
+                        display.say(f"warning: {line}")
             except UserError as error:
-                faults.append(str(error))
+                if choice is not None:
+                    faults.append(str(error))
+                elif same_scans(records):
+                    display.say(f"warning: a run would refuse the split by risk: {error}")
     display.say(
         f"{len(rows)} scans, {len(refused)} refused, {warned} with a warning, "
         f"{len(rows) - labelled} without labels"
@@ -236,7 +243,7 @@ def describe_data(
     display.say("")
     for line in split_table(cohort, split):
         display.say(line)
-    save_split(split, folder / "split.json")
+    save_split(split, folder / "split.json", cohort.fingerprint())
     display.say("")
     display.say(f"split {split.kind}, seed {split.seed}: {split.hash}, {folder / 'split.json'}")
     from benchmark.cohorts.phantom import PhantomCohort

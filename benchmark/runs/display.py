@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
+
+Show = Callable[[str, float, float, float, float | None], None]
+"""Called as ``show(stage, share spent, loss, seconds left, seconds left of the whole run)``."""
 
 
 def duration(seconds: float) -> str:
@@ -59,52 +62,74 @@ class Display:
         yield show
 
     @contextmanager
-    def training(self, label: str) -> Iterator[Callable[[str, float, float, float], None]]:
+    def training(self, label: str) -> Iterator[Show]:
         """Progress of one cell: stage, share of the budget spent, loss, seconds left."""
         last = time.monotonic()
         self.say(f"{label}: started")
 
-        def show(stage: str, spent: float, loss: float, left: float) -> None:
+        def show(
+            stage: str, spent: float, loss: float, left: float, whole: float | None = None
+        ) -> None:
             nonlocal last
             now = time.monotonic()
             if now - last >= self.every:
                 last = now
-                self.say(f"{label}: {_state(stage, spent, loss, left)}")
+                self.say(f"{label}: {_state(stage, spent, loss, left, whole)}")
 
         yield show
 
 
 class LiveDisplay(Display):
-    """Bars that renew themselves."""
+    """Bars that renew themselves; those of cells side by side stand below each other."""
+
+    def __init__(self, console: Console, every: float = 15.0) -> None:
+        super().__init__(console, every)
+        self._bars: Progress | None = None
 
     @contextmanager
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
         pace = _Pace()
-        with self._bar() as progress:
-            task = progress.add_task(escape(what), total=None, state="")
+        with self._task(what, None, "") as update:
 
             def show(done: int, total: int) -> None:
                 state = f"{done} of {total}{pace.left(done, total)}"
-                progress.update(task, completed=done, total=total, state=state)
+                update(completed=done, total=total, state=state)
 
             yield show
 
     @contextmanager
-    def training(self, label: str) -> Iterator[Callable[[str, float, float, float], None]]:
-        with self._bar() as progress:
-            task = progress.add_task(escape(label), total=1.0, state="starting")
+    def training(self, label: str) -> Iterator[Show]:
+        with self._task(label, 1.0, "starting") as update:
 
-            def show(stage: str, spent: float, loss: float, left: float) -> None:
-                state = escape(_state(stage, spent, loss, left))
-                progress.update(task, completed=min(spent, 1.0), state=state)
+            def show(
+                stage: str, spent: float, loss: float, left: float, whole: float | None = None
+            ) -> None:
+                state = _state(stage, spent, loss, left, whole)
+                update(completed=min(spent, 1.0), state=state)
 
             yield show
 
+    @contextmanager
+    def _task(self, what: str, total: float | None, state: str) -> Iterator[Callable[..., None]]:
+        """A bar of its own; the first one opens the display and the last one closes it."""
+        if self._bars is None:
+            self._bars = self._bar()
+            self._bars.start()
+        bars = self._bars
+        task = bars.add_task(what, total=total, state=state)
+        try:
+            yield partial(bars.update, task)
+        finally:
+            bars.remove_task(task)
+            if not bars.tasks:
+                bars.stop()
+                self._bars = None
+
     def _bar(self) -> Progress:
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             console=self.console,
             transient=True,
             refresh_per_second=4,
@@ -128,8 +153,10 @@ class _Pace:
         return f", about {duration((time.monotonic() - self.begin) / gained * (total - done))} left"
 
 
-def _state(stage: str, spent: float, loss: float, left: float) -> str:
+def _state(stage: str, spent: float, loss: float, left: float, whole: float | None) -> str:
     parts = [stage, f"{100 * spent:.0f} %", f"loss {loss:.3g}"]
     if left == left and left != float("inf"):
         parts.append(f"{duration(max(left, 0))} left")
+    if whole is not None:
+        parts.append(f"{duration(whole)} for all")
     return ", ".join(parts)

@@ -4,37 +4,55 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.patients import patients_in
 from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import parse_choice
-from benchmark.cores import usable_cores
+from benchmark.cores import jobs_beside
 from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.display import Display, duration
 from benchmark.runs.finished import find_run
 from benchmark.runs.interrupt import Interrupts, Stopped
+from benchmark.runs.lock import Locks
 from benchmark.runs.plan import CellPlan, Plan
 from benchmark.runs.planning import describe_plan, make_plan
 from benchmark.runs.request import (
     Request,
     chosen_device,
     chosen_methods,
+    chosen_precision,
     chosen_scale,
 )
 from benchmark.runs.schedule import Schedule, sweep
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
 from benchmark.runs.start import refuse_seen, start_settings
-from benchmark.runs.store import KeptCell, Store, named
+from benchmark.runs.store import LOCKS, KeptCell, Store, named, refused_cell
 from benchmark.runs.work import Worker
 from benchmark.suites.load import load_suite
 from benchmark.suites.schema import Scale, Suite
-from benchmark.training.settings import Settings
-from benchmark.whole import write_text
+from benchmark.training.settings import Settings, check_seed
+from benchmark.whole import require_temporary, write_text
+
+PARTS = {
+    "source": "the network's code",
+    "packages": "the versions of its packages",
+    "harness": "this program's code",
+    "versions": "the versions of libraries",
+    "options": "the network's options",
+    "settings": "the settings",
+    "cohort": "the scans",
+    "split": "the split",
+    "device": "the device",
+    "threads": "the number of threads",
+    "weights": "the network whose weights are tested",
+    "start": "the network that training starts from",
+}
+"""Parts of a cell's key in words."""
 
 GOES_ON = "what was finished is kept: the same command goes on"
 
@@ -52,6 +70,8 @@ class Outcome:
         The run's folder.
     failed : tuple of KeptCell
     cohort : Cohort
+    edited : tuple of str
+        A line for each file of a network that is no longer what was run.
     """
 
     plan: dict
@@ -59,6 +79,7 @@ class Outcome:
     folder: Path
     failed: tuple[KeptCell, ...]
     cohort: Cohort
+    edited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +108,7 @@ class Settled:
 
 
 def execute(
-    request: Request, display: Display, trainer=None, only: Container[str] | None = None
+    request: Request, display: Display, trainer=None, only: tuple[CellPlan, ...] | None = None
 ) -> Outcome:
     """Do what was asked for.
 
@@ -97,8 +118,9 @@ def execute(
     display : Display
     trainer : object, optional
         Offers ``prepare`` and ``run_cell``; by default those of `benchmark.training`.
-    only : container of str, optional
-        Folders of the cells that this process does; the plan is that of the whole run.
+    only : tuple of CellPlan, optional
+        The cells that this process does, of a run that another one has planned and written down.
+        One that would not be the same here, as after an edit, fails and says what has changed.
 
     Raises
     ------
@@ -146,11 +168,17 @@ def settle(
     choice = parse_choice(request.split, request.fold, request.split_seed)
     if request.seeds is not None and request.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {request.seeds}")
+    check_seed(request.first_seed)
+    last = request.first_seed + (request.seeds or suite.seeds) - 1
+    check_seed(last, f"--seed {request.first_seed}: the last of its seeds")
+    here = device is None
     device = device or chosen_device(request.device)
     tier = request.scale or ("full" if device == "cuda" else "quick")
     scale = chosen_scale(suite, tier, request)
     for name in scale.settings.options or {}:
         find(name)
+    precision = chosen_precision(scale.settings.precision, device, here)
+    scale = replace(scale, settings=replace(scale.settings, precision=precision))
     spacing = request.spacing if request.spacing is not None else scale.spacing
     spacing = None if planning else spacing
     cohort = open_cohort(request.cohort or suite.cohort, request.data, spacing, request.cache)
@@ -162,9 +190,10 @@ def settle(
     split = tier_split(cohort, scale.train, scale.test, asked, choice)
     init = None if request.init is None else find_run(str(request.init), request.out)
     if init is not None:
-        refuse_seen(init, cohort.fingerprint(), split)
+        refuse_seen(init, cohort.fingerprint(), split, cohort.records())
         scale = replace(scale, settings=start_settings(init, scale.settings))
-    threads = request.threads or usable_cores()
+    # one thread a cell: threads that wait for each other spend what the budget counts
+    threads = request.threads or 1
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
     plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads, init)
     plan = replace(plan, values=plan.values | {"asked": request.asked()})
@@ -172,32 +201,48 @@ def settle(
 
 
 def _execute(
-    request: Request, display: Display, trainer, interrupts: Interrupts, only: Container[str] | None
+    request: Request,
+    display: Display,
+    trainer,
+    interrupts: Interrupts,
+    only: tuple[CellPlan, ...] | None,
 ) -> Outcome:
     settled = settle(request, display)
     scale, cohort, split, plan = settled.scale, settled.cohort, settled.split, settled.plan
     device, threads = settled.device, settled.threads
-    if only is not None:
-        plan = replace(plan, cells=tuple(cell for cell in plan.cells if cell.folder in only))
     store = Store(request.out)
+    if only is not None:
+        refuse_changed(only, plan, store, display)
+        wanted = {cell.folder for cell in only}
+        plan = replace(plan, cells=tuple(cell for cell in plan.cells if cell.folder in wanted))
     require_bases(plan, store)
     store.check_writable()
+    Locks(store.cells / LOCKS).require()
+    require_temporary()
+    _ = getattr(cohort, "folder", None)  # where there is none for scans, it says so here
     folder = store.root / settled.place
     waiting = [cell for cell in plan.cells if not _is_there(store, cell)]
-    for line in describe_plan(plan, waiting, store, folder):
+    trainer = trainer or _trainer()
+    jobs = 1
+    if getattr(trainer, "own", False) and not request.in_process:
+        jobs = request.jobs or (jobs_beside(threads) if device == "cpu" else 1)
+    for line in describe_plan(plan, waiting, store, folder, min(jobs, max(1, len(waiting)))):
         display.say(line)
-    write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
+    if only is None:
+        write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
+    refused: dict[str, str] = {}
     if waiting:
         try:
             sweep(store, display)
-            trainer = trainer or _trainer()
             prepared = _prepare(trainer, cohort, split, scale.settings, display, request.workers)
             worker = Worker(
                 trainer, prepared, cohort, scale.settings, device, threads, store, display,
                 interrupts, request.in_process, request.cell_timeout, request.checkpoint_every,
             )  # fmt: skip
             try:
-                Schedule(plan, waiting, worker, store, display).run()
+                schedule = Schedule(plan, waiting, worker, store, display, jobs)
+                schedule.run()
+                refused = schedule.refused
             finally:
                 worker.close()
         except OSError as error:
@@ -209,9 +254,15 @@ def _execute(
     else:
         for place, cell in enumerate(plan.cells, start=1):
             display.say(f"[{place}/{len(plan.cells)}] {cell.label}: kept from before")
-    cells = tuple(named(store.read(cell.folder), cell.method) for cell in plan.cells)
+    patients = patients_in(plan.values)
+    cells = tuple(
+        refused_cell(cell, refused[cell.folder])
+        if cell.folder in refused
+        else named(store.read(cell.folder), cell.method, patients)
+        for cell in plan.cells
+    )
     failed = tuple(cell for cell in cells if cell.state == "failed")
-    return Outcome(plan.values, cells, folder, failed, cohort)
+    return Outcome(plan.values, cells, folder, failed, cohort, edited(plan))
 
 
 def _is_there(store: Store, cell: CellPlan) -> bool:
@@ -238,6 +289,40 @@ def require_bases(plan, store: Store) -> None:
                 f"{cell.method.name} tests the weights of {cell.method.family}, which is not among "
                 f"the methods and not kept from before: add {cell.method.family} to --methods"
             )
+
+
+def edited(plan: Plan, since: str = "the run began") -> tuple[str, ...]:
+    """A line for each user's file that is no longer what was run."""
+    titles: dict[tuple[str, ...], dict[str, None]] = {}
+    for cell in plan.cells:
+        changed = () if cell.method.code is None else cell.method.code.changed()
+        if changed:
+            titles.setdefault(changed, {})[cell.method.title] = None
+    return tuple(
+        f"{', '.join(files)} changed since {since}: the figures of {', '.join(names)} are of the "
+        "code as it was then; the same command runs it as it is now"
+        for files, names in titles.items()
+    )
+
+
+def refuse_changed(asked: tuple[CellPlan, ...], plan: Plan, store: Store, display: Display) -> None:
+    """Keep as failed the cells of a job that would not be what was planned, with the reason."""
+    here = {cell.folder for cell in plan.cells}
+    for cell in asked:
+        if cell.folder in here or store.finished(cell.folder):
+            continue
+        now = next(
+            (c for c in plan.cells if (c.method.name, c.seed) == (cell.method.name, cell.seed)),
+            None,
+        )
+        parts = ["what the run is made of"]
+        if now is not None:
+            parts = [
+                words for part, words in PARTS.items() if cell.key.get(part) != now.key.get(part)
+            ] or [now.broken or parts[0]]
+        reason = f"{', '.join(parts)} changed since the jobs were submitted: run it again"
+        display.say(f"{cell.label}: FAILED: {reason}")
+        store.write_failed(cell, reason, f"{cell.label}\n{reason}\n", {})
 
 
 def _trainer() -> SimpleNamespace:

@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.cohorts.patients import patients_in
 from benchmark.errors import UserError
+from benchmark.methods import METHODS
+from benchmark.names import told_apart
 from benchmark.runs.references import with_one_reference
 from benchmark.runs.store import KeptCell, Store, named
 
@@ -91,8 +94,9 @@ def read_cells(run: FinishedRun) -> tuple[KeptCell, ...]:
             "finish them with the same `benchmark run` command"
         )
     methods = {method["name"]: method for method in run.plan["methods"]}
+    patients = patients_in(run.plan)
     found = tuple(
-        named(cell, methods[entry["method"]])
+        named(cell, methods[entry["method"]], patients)
         for cell, entry in zip(cells, run.plan["cells"], strict=True)
     )
     return with_one_reference(found) if "joined" in run.plan else found
@@ -120,6 +124,9 @@ def _read_plan(path: Path) -> dict:
                 raise ValueError(f"the folder {str(folder)[:40]!r} is no name")
             if cell["method"] not in names or not isinstance(cell["seed"], int):
                 raise ValueError(f"a run of {str(cell['method'])[:40]!r}, which is no method")
-        return plan
+        patients_in(plan)
+        titles = told_apart(names.items(), METHODS)
+        methods = [{**method, "title": titles[method["name"]]} for method in plan["methods"]]
+        return {**plan, "methods": methods}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: not a plan of a run ({type(error).__name__}: {error})") from None

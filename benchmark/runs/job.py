@@ -14,7 +14,8 @@ from benchmark.errors import UserError
 from benchmark.memory import peak_bytes as peak_of_process
 from benchmark.methods import Method
 from benchmark.runs.interrupt import Stopped
-from benchmark.runs.store import read_weights, write_arrays
+from benchmark.runs.store import CHECKPOINT, read_weights, write_arrays
+from benchmark.sources import is_own, modules_beyond, own_changes
 from benchmark.training.settings import Settings
 
 DISK_ERRORS = (
@@ -24,6 +25,10 @@ DISK_ERRORS = (
 """What ends the whole run and not one method alone."""
 
 Send = Callable[[list], None]
+
+
+class TimedOut(BaseException):
+    """A cell took too long; no error of a network, which `do` would take it for."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Job:
     cohort: Cohort | None = field(default=None, repr=False)
 
 
-def do(job: Job, prepared, send: Send) -> None:
+def do(job: Job, prepared, send: Send, imported: Callable[[], None] = lambda: None) -> None:
     """Train and test one cell, write its arrays into the draft, and send how it ended.
 
     Parameters
@@ -78,6 +83,8 @@ def do(job: Job, prepared, send: Send) -> None:
     job : Job
     prepared
         The split on the training grid.
+    imported : callable
+        Called when a user's file has been imported, which may have changed signal handlers.
     send : callable
         Gets lists that JSON can hold: ``["progress", stage, spent, loss, left]`` and
         ``["said", line]`` any number of times, then one of ``["finished", {"ledger", "notes",
@@ -86,19 +93,24 @@ def do(job: Job, prepared, send: Send) -> None:
         ``again`` says that the failure lay outside the network, so that its checkpoint is kept.
     """
     try:
+        before = set(sys.modules)
+        if not job.broken and is_own(job.method.target):
+            job.method.load()
+            imported()
         result = _run(job, prepared, send)
         write_arrays(job.draft, result)
+        _verify(job, result)
         rest = {
             "ledger": dict(result.ledger),
-            "notes": list(result.notes),
+            "notes": [*result.notes, *_beyond(job.method, before)],
             "curve": [list(point) for point in result.curve],
         }
         send(["finished", rest])
-    except Stopped:
+    except (Stopped, TimedOut):
         raise
     except KeyboardInterrupt:
         send(["stopped"])
-    except Exception as error:
+    except BaseException as error:
         disk = _disk_error(error)
         if disk is not None:
             name = None if disk.filename is None else str(disk.filename)
@@ -115,6 +127,26 @@ def do(job: Job, prepared, send: Send) -> None:
                 "again": memory is not None,
             },
         ])  # fmt: skip
+
+
+def _verify(job: Job, result) -> None:
+    """Compare the trained network with another instance that has the weights from the file.
+
+    Raises
+    ------
+    benchmark.training.loop.CellFailed
+        If it answers otherwise: its figures would be those of a network that nobody has.
+    """
+    witness = getattr(result, "witness", None)
+    if witness is None:
+        return
+    from benchmark.training.kept import NotTheNetwork
+    from benchmark.training.loop import CellFailed
+
+    try:
+        witness.verify(read_weights(job.draft / CHECKPOINT))
+    except NotTheNetwork as error:
+        raise CellFailed(str(error), traceback.format_exc()) from error
 
 
 def _run(job: Job, prepared, send: Send):
@@ -139,14 +171,38 @@ def _run(job: Job, prepared, send: Send):
 
     # the method states all its options, those of the tier among them
     settings = replace(job.settings, options=None)
-    return job.run_cell(
+    result = job.run_cell(
         job.method, prepared, settings, job.seed, job.device, job.threads, progress, **more
     )
+    if job.method.external:
+        # it starts programs of its own, from the files as they are then
+        changed = own_changes(job.method.target.rpartition(":")[0])
+        if changed:
+            raise UserError(f"{', '.join(changed)} changed while the run was under way: run again")
+    return result
+
+
+def _beyond(method: Method, before: set[str]) -> list[str]:
+    """A note where a network imported files that its cell's key does not hold."""
+    if method.code is None:
+        return []
+    files = sorted({Path(path).name for path in modules_beyond(method.code, before).values()})
+    if not files:
+        return []
+    return [
+        f"imported {', '.join(files)} while it ran, whose changes a run does not notice: import "
+        f"them at the top of {Path(method.code.path).name}"
+    ]
 
 
 def reason_of(error: BaseException) -> str:
     """A failure in one line for the board."""
     text = " ".join(str(error).split())
+    if not isinstance(error, Exception):
+        name = type(error).__name__
+        return (
+            f"it ended the program ({name}: {text})" if text else f"it ended the program ({name})"
+        )
     if isinstance(error, UserError) or type(error).__name__ == "CellFailed":
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

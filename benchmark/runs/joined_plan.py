@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from benchmark.runs.display import counted
@@ -14,8 +13,6 @@ from benchmark.runs.store import KeptCell
 
 Place = tuple[str, int]
 """Device ("cpu" or "cuda") and number of threads."""
-
-_MARK = re.compile(r" \[\d+\]$")
 
 
 def parts_of(plan: dict) -> list[dict]:
@@ -49,14 +46,20 @@ def described(place: Place) -> str:
     return f"{place[0]}, {counted(place[1], 'thread')}"
 
 
-def bare(title: str) -> str:
-    """A method's title without the number of its run."""
-    return _MARK.sub("", title)
+def bare(plan: dict, method: dict) -> str:
+    """The title of a plan's method without the number of its run, which a joined plan adds.
+
+    Other brackets at its end are its own, as those of ``views [2]``.
+    """
+    parts = plan["joined"]["parts"] if "joined" in plan else []
+    places = [place for place, part in enumerate(parts, 1) if method["name"] in part["methods"]]
+    mark = f" [{places[0]}]" if places and places[0] > 1 else ""
+    return method["title"].removesuffix(mark)
 
 
 def numbered(title: str, number: int) -> str:
-    """A method's title with the number of its run."""
-    return f"{bare(title)} [{number}]"
+    """A method's bare title with the number of its run."""
+    return f"{title} [{number}]"
 
 
 def conditions(cells: Iterable[KeptCell]) -> dict[str, tuple[str, ...]]:

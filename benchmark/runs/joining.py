@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.methods import METHODS
+from benchmark.names import told_apart
 from benchmark.report.devices import device_classes
 from benchmark.runs.copies import copy_cell, refuse_other, same_predictions
 from benchmark.runs.finished import FinishedRun, read_cells
 from benchmark.runs.joined_plan import bare, conditions, described, numbered, parts_of, unlike
 from benchmark.runs.references import same_references
 from benchmark.runs.store import KeptCell, Store
+from benchmark.runs.whose import joined_patients, with_one_patients
 from benchmark.training.settings import Budget
 from benchmark.whole import write_text
 
@@ -38,6 +41,10 @@ class _Row:
     cells: tuple[KeptCell, ...]
     run: FinishedRun
     part: dict
+
+    @property
+    def title(self) -> str:
+        return bare(self.run.plan, self.method)
 
     @property
     def failed(self) -> list[KeptCell]:
@@ -76,6 +83,10 @@ def join_runs(
         _refuse_unlike(runs[0], run)
     read = [read_cells(run) for run in runs]
     _refuse_references(runs, read)
+    with_one_patients(
+        [run for run, cells in zip(runs, read, strict=True) for _ in cells],
+        [cell for cells in read for cell in cells],
+    )
     rows, notes = _choose(runs, read, keep_first)
     _refuse_times(runs[0].plan, rows)
     plan = _plan(runs, rows, notes)
@@ -185,7 +196,7 @@ def _settles(known: _Row, row: _Row, keep_first: bool, notes: list[str]) -> bool
     UserError
         If both finished with unlike results.
     """
-    title = bare(row.method["title"])
+    title = row.title
     if known.failed or row.failed:
         if not row.failed or not known.failed:
             lost, stands = (known, row) if known.failed else (row, known)
@@ -234,15 +245,18 @@ def _plan(runs: Sequence[FinishedRun], rows: list[_Row], notes: list[str]) -> di
             own = [row.method["name"] for row in rows if row.part == part]
             if own:
                 parts.append({**part, "methods": own})
-    titles = {row.method["name"]: bare(row.method["title"]) for row in rows}
+    # rows of unlike runs may share a title that each had alone
+    titles = told_apart(((row.method["name"], row.title) for row in rows), METHODS)
     main = conditions(cell for row in rows if _of(row, parts[0]) for cell in row.cells)
     for place, part in enumerate(parts[1:], start=2):
         for row in rows:
             if _of(row, part) and unlike(conditions(row.cells), main):
-                titles[row.method["name"]] = numbered(row.method["title"], place)
-    notes = [*notes, *_strange_weights(rows)]
+                titles[row.method["name"]] = numbered(titles[row.method["name"]], place)
+    notes = [*notes, *_strange_weights(rows, titles)]
+    whose = joined_patients(runs)
     return {
         **runs[0].plan,
+        **({} if whose is None else {"patients": whose.as_json()}),
         "methods": [{**row.method, "title": titles[row.method["name"]]} for row in rows],
         "cells": [
             {"method": row.method["name"], "seed": cell.seed, "folder": cell.folder}
@@ -276,17 +290,16 @@ def _order(suite: str):
     return key
 
 
-def _strange_weights(rows: list[_Row]) -> list[str]:
+def _strange_weights(rows: list[_Row], titles: dict[str, str]) -> list[str]:
     """Rows tested with weights that are not those of the row of that network."""
     folders = {row.method["name"]: {cell.folder for cell in row.cells} for row in rows}
-    titles = {row.method["name"]: bare(row.method["title"]) for row in rows}
     found = []
     for row in rows:
         base = row.method.get("base")
         taken = {cell.key["weights"] for cell in row.cells if cell.key.get("weights")}
         if taken and base in folders and not taken <= folders[base]:
             found.append(
-                f"{bare(row.method['title'])} was tested with the weights of {titles[base]} in "
+                f"{titles[row.method['name']]} was tested with the weights of {titles[base]} in "
                 f"{row.part['run']}, not with those of the row {titles[base]} here."
             )
     return found

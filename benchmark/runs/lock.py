@@ -14,6 +14,7 @@ An owner is gone, and its cell is taken over, if
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -39,6 +40,8 @@ WATCH = 3 * HEARTBEAT
 """Least seconds for which a heartbeat is watched before it is called still."""
 GUARD_SECONDS = 60.0
 """Longest wait for another process that looks at owners; it takes milliseconds."""
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,20 @@ class Locks:
         self.heartbeat, self.stale, self.watch = heartbeat, stale, watch
         self._seen: dict[str, tuple[int, float]] = {}
 
+    def require(self) -> None:
+        """Try the locks, before hours go into what could not be shared.
+
+        Raises
+        ------
+        UserError
+            If the file system has none.
+        OSError
+            If the folder cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.guard():
+            pass
+
     def path(self, name: str) -> Path:
         """The file that names the owner of a cell."""
         return self.folder / f"{name}.json"
@@ -190,8 +207,8 @@ class Locks:
             )
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            # written by hand or by another program: the heartbeat still tells
+        except (ValueError, KeyError, TypeError, PermissionError):
+            # closed to us, written by hand or by another program: the heartbeat still tells
             return Owner("", "an unknown machine", "", (), "an unknown time")
 
     def busy(self, name: str) -> Owner | None:
@@ -214,6 +231,15 @@ class Locks:
         except Timeout:
             raise UserError(
                 f"{path} was held by another process for {GUARD_SECONDS:.0f} s; is one stopped?"
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            # `filelock` says so itself where the system knows no such call
+            if getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
+                raise
+            raise UserError(
+                f"{self.folder}: this file system has no locks ({os.strerror(errno.ENOLCK)}), by "
+                "which processes that share it tell who is at work; choose a folder on another "
+                "disk with --out, or have the network folder mounted with locks"
             ) from None
 
     def _gone(self, name: str, owner: Owner) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.frozen import freeze
 from benchmark.methods import Method
+from benchmark.names import slug
 
 FORMAT = 2
 """Version of the layout of plan.json and run.json."""
@@ -77,8 +78,12 @@ class Plan:
     @property
     def run_name(self) -> str:
         """``<scale>-<cohort>-<8 hex>``: the same command gives the same folder."""
-        settled = {k: v for k, v in self.values.items() if k not in ("version", "asked")}
-        cohort = _slug(self.values["cohort"]["name"])
+        unsettling = ("version", "asked", "patients")
+        settled = {k: v for k, v in self.values.items() if k not in unsettling}
+        together = self.values.get("patients", {}).get("together")
+        if together:  # the same scans of other patients have other intervals
+            settled["patients"] = together
+        cohort = slug(self.values["cohort"]["name"])
         return f"{self.values['scale']}-{cohort}-{_digest(settled)[:8]}"
 
 
@@ -124,6 +129,8 @@ def make_cell(
     source = ""
     if broken is None:
         try:
+            # from here on it is what was read here, whatever becomes of the file
+            method = method.read()
             source = method.source()
         except (UserError, SyntaxError) as error:
             broken = str(error)
@@ -143,13 +150,15 @@ def make_cell(
     }
     if method.external and broken is None:
         key["packages"] = {name: version(name) for name in method.load().packages}
+    if method.code is not None and method.code.found:
+        key["imports"] = [list(pair) for pair in method.code.found]
     if weights is not None:
         key["weights"] = weights
     if start is not None:
         # a cell's folder bears the hash of all that its weights depend on
         key["start"] = start.parent.name
     key = json.loads(json.dumps(key))
-    folder = f"{_slug(method.family)}-seed{seed}-{_digest(key)[:12]}"
+    folder = f"{slug(method.family)}-seed{seed}-{_digest(key)[:12]}"
     return CellPlan(method, seed, folder, key, weights, start, broken)
 
 
@@ -158,12 +167,13 @@ def harness_hash() -> str:
     """SHA-256 over the harness's files that take part in making predictions."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
+    files = sorted((Path(file[0]), file[2]) for file in freeze().values())
     for name in _HARNESS:
         place = root / name
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            if path.is_file():
+        for path, data in files:
+            if path == place or path.is_relative_to(place):
                 digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-                digest.update(path.read_bytes() + b"\0")
+                digest.update(data + b"\0")
     return digest.hexdigest()
 
 
@@ -181,10 +191,3 @@ def library_versions() -> dict[str, str]:
 
 def _digest(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _slug(name: str) -> str:
-    """A name fit for a folder: ``path/to/net.py:Net`` becomes ``net-Net``."""
-    stem, _, cls = name.rpartition(":")
-    text = f"{Path(stem).stem}-{cls}" if stem else name
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "unnamed"

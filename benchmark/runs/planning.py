@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 from benchmark import __version__
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.patients import patients_of, scans_in_words
+from benchmark.cohorts.same_scans import trained_on
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
-from benchmark.methods import Method, find
+from benchmark.methods import Method, find, with_own_titles
 from benchmark.runs.display import counted, duration
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.plan import CellPlan, Plan, make_cell
+from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, Store
 from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Budget
@@ -45,6 +49,7 @@ def make_plan(
     init : FinishedRun, optional
         Run whose networks training starts from (fine-tuning).
     """
+    methods = with_own_titles(methods)
     settings = scale.settings.as_dict()
     fingerprint = cohort.fingerprint()
     changes = {method.name: method.change for method in methods}
@@ -58,7 +63,7 @@ def make_plan(
         """Folder of the base's cell, for an ablation that trains nothing."""
         if method.retrain:
             return None
-        base, broken = _settle(find(method.family), settings)
+        base, broken = _settle(replace(find(method.family), code=method.code), settings)
         return cell_of(base, seed, start=_checkpoint(init, base, seed), broken=broken).folder
 
     cells = tuple(
@@ -93,6 +98,7 @@ def make_plan(
             "train": list(split.train),
             "test": list(split.test),
         },
+        "patients": patients_of(cohort, (*split.train, *split.test)).as_json(),
         "seeds": list(seeds),
         "device": device,
         "threads": threads,
@@ -116,8 +122,10 @@ def make_plan(
         ],
         "version": __version__,
     }
+    values["trained_on"] = trained_on(fingerprint, cohort.records(), split.train)
     if init is not None:
         values["init"] = init.folder.name
+        values["trained_on"] = seen_by(init.plan) | values["trained_on"]
     return Plan(json.loads(json.dumps(values)), cells)
 
 
@@ -155,32 +163,33 @@ def _settle(method: Method, settings: dict) -> tuple[Method, str | None]:
     if not method.trained:
         return method, None
     try:
-        method.load()
+        method = method.read()
+        if method.code is None:
+            method.load()
     except UserError as error:
         return method, str(error)
     stated = method.settled(settings.get("options"))
     if method.base is None and not (settings.get("options") or {}).get(method.name):
         return stated, None
-    try:
-        if method.external:
-            method.load()(**stated.options)
-            return stated, None
-        model = method.load()(TRIAL_GRID, CHANNEL_COUNT, settings["width"], **stated.options)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"method {method.name!r}: {error}") from None
-    return replace(stated, outputs=tuple(model.outputs)), None
+    if method.external:
+        stated.try_to_build()
+        return stated, None
+    outputs = stated.try_to_build(TRIAL_GRID, CHANNEL_COUNT, settings["width"])
+    return replace(stated, outputs=outputs), None
 
 
-def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Path) -> list[str]:
-    """The lines printed before anything starts."""
+def describe_plan(
+    plan: Plan, waiting: list[CellPlan], store: Store, folder: Path, jobs: int = 1
+) -> list[str]:
+    """The lines printed before anything starts; ``jobs`` cells are at work side by side."""
     values = plan.values
     split = values["split"]
     lines = [
         f"{values['title']} (suite {values['suite']}, scale {values['scale']})",
-        f"  cohort   {values['cohort']['name']}: {len(split['train'])} training and "
-        f"{len(split['test'])} test scans, split {split['hash']}",
+        f"  cohort   {values['cohort']['name']}: {scans_in_words(values)}, split {split['hash']}",
         f"  budget   {values['budget']} for each method, on {values['device']} with "
-        f"{counted(values['threads'], 'thread')}",
+        f"{counted(values['threads'], 'thread')}"
+        + (f", {jobs} side by side as memory allows" if jobs > 1 else ""),
         f"  methods  {', '.join(m['name'] for m in values['methods'])}",
         f"  seeds    {', '.join(str(seed) for seed in values['seeds'])}",
         f"  to run   {len(waiting)} of {len(plan.cells)} "
@@ -190,17 +199,17 @@ def describe_plan(plan: Plan, waiting: list[CellPlan], store: Store, folder: Pat
     if "init" in values:
         lines.insert(-2, f"  start    from the networks of {values['init']}")
     if waiting:
-        lines.insert(-1, f"  time     {_expected_time(plan, waiting, store)}")
+        lines.insert(-1, f"  time     {_expected_time(plan, waiting, store, jobs)}")
     return lines
 
 
-def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store) -> str:
+def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store, jobs: int) -> str:
     """A rough guess: the budget where it is time, what a kept cell took where it is not."""
     budget = Budget.parse(plan.values["settings"]["budget"])
     trained = {c.folder for c in waiting if c.method.trained and c.weights is None}
     if budget.unit == "device-seconds":
         # Inference, the clocks outside the budget and the two reference rows: about a tenth more.
-        total = 1.1 * budget.amount * len(trained)
+        total = 1.1 * budget.amount * math.ceil(len(trained) / jobs)
         return f"about {duration(total)} of training, after the data are ready"
     known = []
     to_do = {cell.folder for cell in waiting}  # a damaged cell among them
@@ -210,6 +219,6 @@ def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store) -> str:
         if kept is not None and kept.trained:
             known.append(kept.ledger.get("wall_seconds", 0.0))
     if known:
-        total = sum(known) / len(known) * len(trained)
+        total = sum(known) / len(known) * math.ceil(len(trained) / jobs)
         return f"about {duration(total)} of training, after the data are ready"
     return f"unknown for a budget of {budget}; the first method will show how long one takes"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark import names
 from benchmark.errors import UserError
-from benchmark.methods import Method, find
+from benchmark.methods import METHODS, Method, find
 from benchmark.suites.schema import SCALES, Scale, Suite, nearest, override
 from benchmark.yaml_values import read_value
 
@@ -37,7 +38,9 @@ class Request:
     init : Path or None
         Run whose networks training starts from.
     threads, workers : int or None
-        Of training, and processes for data.
+        Of each training, and processes for data.
+    jobs : int or None
+        Cells at work side by side; None takes as many as the cores allow on a CPU.
     in_process : bool
         Train in this process, without a child for each cell.
     cell_timeout : float or None
@@ -64,6 +67,7 @@ class Request:
     init: Path | None = None
     threads: int | None = None
     workers: int | None = None
+    jobs: int | None = None
     in_process: bool = False
     cell_timeout: float | None = None
     checkpoint_every: float = 300.0
@@ -131,7 +135,67 @@ def chosen_device(wanted: str) -> str:
     return "cpu"
 
 
-def split_names(text: str) -> list[str]:
-    """Method names at commas, but not at those of a list: ``a,b+gates=[coronal, sagittal]``."""
-    names = re.split(r",(?![^\[]*\])", text)
-    return [name.strip() for name in names if name.strip()]
+def chosen_precision(wanted: str, device: str, here: bool = True) -> str:
+    """The number format of a run: "auto" is bfloat16 where the processor multiplies it fast.
+
+    That is a GPU from NVIDIA's Ampere on, or a CPU with matrix units for it (AMX). Without them
+    bfloat16 is slower than float32.
+
+    Parameters
+    ----------
+    wanted : str
+        A recipe's ``precision``.
+    device : str
+        "cpu" or "cuda".
+    here : bool
+        Whether this machine is the one that trains.
+
+    Raises
+    ------
+    UserError
+        If "auto" is asked for on another machine than this one.
+    """
+    if wanted != "auto":
+        return wanted
+    if not here:
+        raise UserError(
+            "precision=auto is settled by the machine that trains, which is another one: name it, "
+            "--set precision=float32, bfloat16 or float16"
+        )
+    if device == "cuda":
+        import torch
+
+        fast = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
+    else:
+        fast = "amx_bf16" in _processor_flags()
+    return "bfloat16" if fast else "float32"
+
+
+def _processor_flags(place: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """What the processor can do, as Linux names it; empty elsewhere."""
+    try:
+        for line in place.read_text().splitlines():
+            if line.startswith("flags"):
+                return set(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return set()
+
+
+def split_names(text: str, known: Collection[str] = ()) -> list[str]:
+    """Method names at commas, but not at those of a list: ``a,b+gates=[coronal, sagittal]``.
+
+    Parameters
+    ----------
+    text : str
+    known : collection of str
+        Names of a suite's or a run's own, beside those of this program and of plugins.
+
+    Raises
+    ------
+    UserError
+        If a part may be one file or several methods.
+    """
+    from benchmark.plugins import installed
+
+    return names.split_names(text, {*METHODS, *installed(), *known})

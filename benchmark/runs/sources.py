@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 
-from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.base import Cohort, Record
 from benchmark.cohorts.places import default_cache
 from benchmark.cohorts.split import Split, subset
 from benchmark.cohorts.split_choice import SplitChoice, choose_split
+from benchmark.cohorts.told import Teller
 from benchmark.errors import UserError
 from benchmark.hidden.guard import refuse_hidden, refuse_hidden_labels
 from benchmark.suites.schema import nearest
@@ -32,6 +33,7 @@ def open_cohort(
     data: Path | None = None,
     spacing: float | None = None,
     cache: Path | None = None,
+    tell: bool = True,
 ) -> Cohort:
     """The cohort a command works on.
 
@@ -46,6 +48,9 @@ def open_cohort(
     cache : Path, optional
         Where made or converted scans are kept; by default below ``$XDG_CACHE_HOME`` or
         ``~/.cache``.
+    tell : bool
+        Whether what was passed over, and every warning of ``benchmark data check``, is said on
+        stderr once it is noticed; False for a command that says it itself.
 
     Raises
     ------
@@ -63,6 +68,10 @@ def open_cohort(
         refuse_hidden(data)
         cohort = open_data(data, format, cache or default_cache() / "folders")
         refuse_hidden_labels(cohort)
+        if tell:
+            cohort.tell = Teller(str(data))
+            for line in cohort.passed_over:
+                cohort.tell(line)
         return cohort
     if name in DATA:
         raise UserError(f"cohort {name!r} needs --data PATH, the place of the scans")
@@ -73,7 +82,7 @@ def open_cohort(
         )
     from benchmark.cohorts.phantom import PhantomCohort
 
-    return PhantomCohort(spacing=spacing, cache=cache or default_cache() / "phantom")
+    return PhantomCohort(spacing=spacing, cache=cache)
 
 
 def tier_split(
@@ -106,8 +115,30 @@ def tier_split(
         raise UserError(f"cohort {cohort.name}: {len(records)} scans cannot be split; add more")
     choice = choice or getattr(cohort, "choice", None) or SplitChoice()
     whole = choose_split(records, choice, TRAINING_SHARE)
+    if cohort.tell is not None:
+        for line in split_remarks(cohort, records, whole, choice):
+            cohort.tell(line)
     if train is not None and "train" not in exact:
         train = min(train, len(whole.train))
     if test is not None and "test" not in exact:
         test = min(test, len(whole.test))
     return subset(whole, records, train, test)
+
+
+def split_remarks(
+    cohort: Cohort, records: Sequence[Record], split: Split, choice: SplitChoice
+) -> list[str]:
+    """What somebody who asked for a split should know: scans in neither part, other content."""
+    lines = []
+    if choice.cohort and not cohort.fingerprint().startswith(choice.cohort):
+        lines.append(
+            f"{choice.saved}: was made of scans with other content (cohort {choice.cohort}, here "
+            f"{cohort.fingerprint()[:16]}): ids are the same, but files, labels or centres changed"
+        )
+    left = sorted({record.id for record in records} - {*split.train, *split.test})
+    if left:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        lines.append(
+            f"{len(left)} scans are in neither part of the split ({', '.join(left[:3])}{more})"
+        )
+    return lines

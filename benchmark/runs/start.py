@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from benchmark.cohorts.base import Record
+from benchmark.cohorts.same_scans import key_of
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 from benchmark.runs.finished import FinishedRun
@@ -54,30 +57,55 @@ def start_settings(init: FinishedRun, settings: Settings) -> Settings:
     raise UserError(f"--init {init.folder}: no network of it finished; finish that run first")
 
 
-def refuse_seen(init: FinishedRun, fingerprint: str, split: Split) -> None:
+def refuse_seen(
+    init: FinishedRun, fingerprint: str, split: Split, records: Iterable[Record] = ()
+) -> None:
     """Refuse to test on scans that the networks were trained on.
 
     Parameters
     ----------
     init : FinishedRun
     fingerprint : str
-        Of the new run's cohort. Scans of another cohort cannot be told by their ids.
+        Of the new run's cohort.
     split : Split
         Of the new run.
+    records : iterable of Record
+        Of the new run's cohort. Scans of another cohort are told by their voxels, where these
+        were read; ids tell them in the same cohort alone.
 
     Raises
     ------
     UserError
-        If a test scan is a training scan of the run that is started from.
+        If a test scan is a training scan of the run that is started from, or of one that this run
+        was itself started from.
     """
-    if init.plan["cohort"]["fingerprint"] != fingerprint:
-        return
-    seen = sorted(set(init.plan["split"]["train"]) & set(split.test))
+    known = seen_by(init.plan)
+    by_id = {record.id: record for record in records}
+    seen = sorted(
+        id for id in split.test if id in by_id and key_of(fingerprint, by_id[id]) in known
+    )
+    if init.plan["cohort"]["fingerprint"] == fingerprint:
+        seen = sorted({*seen, *(set(init.plan["split"]["train"]) & set(split.test))})
     if seen:
+        place = by_id[seen[0]].source if seen[0] in by_id else ""
+        own = known.get(key_of(fingerprint, by_id[seen[0]]), seen[0]) if seen[0] in by_id else ""
+        name = f"{seen[0]}{f', {place}' if place else ''}"
+        name += f", there {own}" if own and own != seen[0] else ""
         raise UserError(
             f"--init {init.folder}: its networks were trained on {len(seen)} of the "
-            f"{len(split.test)} test scans ({seen[0]}); keep its split, or test on other scans"
+            f"{len(split.test)} test scans ({name}); keep its split, or test on other scans"
         )
+
+
+def seen_by(plan: dict) -> dict[str, str]:
+    """The scans that a run's networks were trained on, also before they were tuned: ids by key.
+
+    Empty for a run that was kept before this was noted, and for a plan that says it wrongly.
+    """
+    found = plan.get("trained_on")
+    if not isinstance(found, dict):
+        return {}
+    return {str(key): str(id) for key, id in found.items()}
 
 
 def _plain(value):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.cohorts.patients import Patients
 from benchmark.errors import UserError
 from benchmark.manifest import MANIFEST, fault, to_disk, write_manifest
 from benchmark.methods import Method
 from benchmark.runs.kept_files import SCORES, UNREADABLE, VOLUMES, read_arrays, read_values
 from benchmark.runs.plan import FORMAT, CellPlan
-from benchmark.whole import require_writable
+from benchmark.whole import draft_folder, require_writable, share
 
 __all__ = ["CHECKPOINT", "KeptCell", "Store", "named", "read_weights"]
 
@@ -31,6 +32,7 @@ LOCKS = ".locks"
 """Folder of the files that say who is at work on which cell."""
 PREDICTIONS = "predictions.npz"
 RUN = "run.json"
+CLOSED = "no permission to read it; ask for it (chmod -R g+rX), or choose another folder with --out"
 WITHOUT_MANIFEST = 1
 """The format whose folders have no manifest: they can be shown, and are not used by a new run."""
 
@@ -66,6 +68,9 @@ class KeptCell:
         Scores: reference, estimated from the mask, estimated by the head.
     tp, fp, fn, worst_fp : ndarray (n, 4) or None
         Volumes in mm3 for LAD, LCX, RCA and whole; the last is what a failure costs.
+    patients : tuple of int or None
+        Number of the patient of each test scan; None: nobody knows. Runs share cells and not what
+        is known of patients: it stands in the run's plan, and is not kept with the cell.
     """
 
     folder: str
@@ -89,6 +94,7 @@ class KeptCell:
     fp: np.ndarray | None = None
     fn: np.ndarray | None = None
     worst_fp: np.ndarray | None = None
+    patients: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ class Standing:
     Attributes
     ----------
     state : str
-        "absent", "old" (of a format without manifests), "damaged", "finished" or "failed".
+        "absent", "old" (of a format without manifests), "damaged", "closed" (another user's, not
+        to be read here), "finished" or "failed".
     reason : str
         Why it failed, or what is damaged.
     key : dict
@@ -132,9 +139,9 @@ class Store:
             If the folder's files are damaged or cannot be read.
         """
         path = self.cells / folder
-        if not (path / RUN).is_file() and not (path / MANIFEST).is_file():
-            return None
         try:
+            if not (path / RUN).is_file() and not (path / MANIFEST).is_file():
+                return None
             wrong = self._fault(path, (RUN, PREDICTIONS))
             if wrong:
                 raise ValueError(wrong)
@@ -149,6 +156,8 @@ class Store:
             for name in ("outputs", "notes", "data_notes", "curve"):
                 values[name] = tuple(values[name])
             return KeptCell(folder=folder, **values, **arrays)
+        except PermissionError as error:
+            raise UserError(f"{error.filename or path} is {owner_of(path)}'s: {CLOSED}") from None
         except UNREADABLE as error:
             raise UserError(
                 f"{path}: damaged ({type(error).__name__}: {error}); the suite's `benchmark run` "
@@ -170,6 +179,13 @@ class Store:
         read : bool
             Compare the content of its predictions with the manifest too, not sizes alone.
         """
+        try:
+            return self._standing(folder, read)
+        except PermissionError as error:
+            path = error.filename or self.cells / folder
+            return Standing("closed", f"{path} is {owner_of(self.cells / folder)}'s: {CLOSED}")
+
+    def _standing(self, folder: str, read: bool) -> Standing:
         path = self.cells / folder
         if not path.is_dir():
             return Standing("absent")
@@ -289,7 +305,7 @@ class Store:
     def draft(self, name: str) -> Iterator[Path]:
         """A folder beside the cells in which one is written; gone afterwards, whatever happens."""
         self.cells.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f"{DRAFT}{name}-", dir=self.cells))
+        draft = draft_folder(self.cells, f"{DRAFT}{name}-")
         try:
             yield draft
         finally:
@@ -303,17 +319,53 @@ class Store:
         self.place(name, draft)
 
     def place(self, name: str, draft: Path) -> None:
-        """Let a draft that is complete take its name, in the place of what bore it."""
-        draft.chmod(0o755)
+        """Let a draft that is complete take its name, in the place of what bore it.
+
+        Raises
+        ------
+        UserError
+            If what bears the name is another user's and cannot be moved: it stays as it is.
+        """
         target = self.cells / name
         if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f"{OLD}{name}-", dir=self.cells))
-            os.replace(target, old / name)
-            os.replace(draft, target)
+            old = self._move_away(name)
+            try:
+                os.replace(draft, target)
+            except BaseException:
+                os.rename(old, target)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(draft, target)
         to_disk(self.cells)
+
+    def _move_away(self, name: str) -> Path:
+        """Give a cell's folder a name of `leftovers`.
+
+        Within one folder a name can be changed by all who may write there, whoever owns what bears
+        it; to move it into another takes rights to the folder itself.
+        """
+        target = self.cells / name
+        old = target.with_name(f"{OLD}{name}-{secrets.token_hex(4)}")
+        try:
+            os.rename(target, old)
+        except PermissionError:
+            raise UserError(
+                f"{target} is {owner_of(target)}'s and may not be replaced here: ask for its "
+                "removal, or choose another folder with --out"
+            ) from None
+        return old
+
+    def require_replaceable(self, name: str) -> None:
+        """Try whether a result could take its place: before hours go into it.
+
+        Raises
+        ------
+        UserError
+            If another user's folder bears the cell's name and cannot be moved.
+        """
+        if (self.cells / name).exists():
+            os.rename(self._move_away(name), self.cells / name)
 
 
 def write_arrays(draft: Path, result) -> None:
@@ -331,25 +383,40 @@ def write_arrays(draft: Path, result) -> None:
     _save_weights(getattr(result, "state", None), draft / CHECKPOINT)
 
 
-def named(cell: KeptCell | None, method: Method | dict) -> KeptCell | None:
-    """The kept cell under the name that a plan has for it: runs share cells, not names."""
+def named(
+    cell: KeptCell | None, method: Method | dict, patients: Patients | None = None
+) -> KeptCell | None:
+    """The kept cell under the name that a plan has for it, and with the plan's patients.
+
+    Runs share cells, not names, nor what is known of patients.
+    """
     if cell is None:
         return None
     if not isinstance(method, dict):
         method = {"name": method.name, "title": method.title}
-    return replace(cell, method=method["name"], title=method["title"])
+    whose = None if patients is None else patients.numbers(cell.ids)
+    return replace(cell, method=method["name"], title=method["title"], patients=whose)
+
+
+def refused_cell(cell: CellPlan, reason: str) -> KeptCell:
+    """A cell that could not be done here, in the form of a kept one that failed."""
+    values = _plain(cell)
+    values.pop("format")
+    values["outputs"] = tuple(values["outputs"])
+    return KeptCell(cell.folder, **values, state="failed", reason=reason)
 
 
 def read_weights(path: Path) -> dict:
-    """The weights of a checkpoint, as tensors by name.
+    """The weights of a checkpoint, as tensors by name (`benchmark.training.kept.Weights`).
 
     Raises
     ------
     UserError
         If the file is not there or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
+
+    from benchmark.training.kept import unpacked
 
     if not path.is_file():
         raise UserError(f"{path}: not there; the network whose weights it held failed")
@@ -358,9 +425,20 @@ def read_weights(path: Path) -> dict:
         if wrong:
             raise UserError(f"{path}: damaged ({wrong}); delete its folder to train again")
     try:
-        return load_file(str(path))
-    except SafetensorError as error:
-        raise UserError(f"{path}: damaged ({error}); delete its folder to train again") from None
+        with safe_open(str(path), "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            return unpacked(tensors, file.metadata())
+    except (SafetensorError, ValueError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: damaged ({words}); delete its folder to train again") from None
+
+
+def owner_of(path: Path) -> str:
+    """Name of the user whose file it is, or the number where there is no name."""
+    try:
+        return path.owner()
+    except (KeyError, OSError, NotImplementedError):
+        return f"user {path.stat().st_uid}"
 
 
 def _plain(cell: CellPlan) -> dict:
@@ -405,10 +483,12 @@ def _save_weights(state: dict | None, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    # The format refuses tensors that share memory, as tied weights do.
-    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
+    from benchmark.training.kept import packed
+
+    tensors, metadata = packed(state, getattr(state, "answers", None))
     try:
-        save_file(tensors, str(path))
+        save_file(tensors, str(path), metadata or None)
+        share(path)
     except SafetensorError as error:
         # the library tells a full disk in words alone
         number = re.search(r"os error (\d+)", str(error))

@@ -16,7 +16,9 @@ from datetime import timedelta
 
 from benchmark.errors import UserError
 from benchmark.methods import Method
+from benchmark.runs.plan import harness_hash
 from benchmark.runs.request import Request, chosen_device, chosen_methods, chosen_scale
+from benchmark.sources import is_own
 from benchmark.suites.load import load_suite
 
 PATIENCE = timedelta(days=7)
@@ -70,6 +72,12 @@ def _refuse(request: Request, elsewhere: bool) -> None:
         raise UserError(
             f"{', '.join(outside)} trains itself, on one device: leave it out with --methods, or "
             "run without torchrun"
+        )
+    files = dict.fromkeys(m.target.rpartition(":")[0] for m in methods if is_own(m.target))
+    if len(files) > 1:
+        raise UserError(
+            f"torchrun trains all networks in the same processes, where what {' and '.join(files)} "
+            "do when they are imported would reach each other: name one file of your own at a time"
         )
     if request.cell_timeout is not None:
         raise UserError("--cell-timeout does not go with torchrun: give the job a time limit")
@@ -166,6 +174,7 @@ class Leader:
     """The trainer of the first process: tells the others of each training."""
 
     own = True
+    together = True
 
     def __init__(self, team: Team) -> None:
         self._team = team
@@ -175,7 +184,7 @@ class Leader:
         from benchmark.training.prepare import prepare
 
         prepared = prepare(*arguments)
-        self._team.tell(("prepare", _mark(prepared)))
+        self._team.tell(("prepare", _mark(prepared), harness_hash()))
         return prepared
 
     def run_cell(self, method, prepared, settings, seed, device, threads, report=None, **more):
@@ -193,6 +202,8 @@ class Leader:
 
 class _Nowhere:
     """In the place of a checkpoint, for all processes but the first."""
+
+    failed = False
 
     def load(self) -> None:
         return None
@@ -249,7 +260,12 @@ def follow(request: Request) -> int:
     prepared = None
     while True:
         match team.hear():
-            case ["prepare", mark]:
+            case ["prepare", mark, harness]:
+                if harness != harness_hash():
+                    raise UserError(
+                        f"process {team.rank} has other code of this program than the first one: "
+                        "install the same version on all machines, and start again"
+                    )
                 prepared = _prepare(request, quiet)
                 if _mark(prepared) != mark:
                     raise UserError(

@@ -13,6 +13,8 @@ import gc
 import math
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
@@ -26,11 +28,12 @@ from benchmark.memory import held_bytes
 from benchmark.methods import Method
 from benchmark.scale.noise import noise_scans, training_set
 from benchmark.scale.watch import Kept, LapClock
+from benchmark.sources import is_own
 from benchmark.training.batches import TrainingSet
 from benchmark.training.cell import build
 from benchmark.training.clock import PeakMemory
 from benchmark.training.grid import TrainingGrid
-from benchmark.training.loop import Trainer
+from benchmark.training.loop import CellFailed, Trainer
 from benchmark.training.prepare import Prepared
 from benchmark.training.recipe import autocast
 from benchmark.training.settings import Settings
@@ -114,12 +117,28 @@ class Probe:
 
 
 def probe_apart(*arguments) -> Probe:
-    """`probe` in a fork of this process on a CPU, as runs are: memory is then that of a run."""
-    device = arguments[3]
-    if device.type != "cpu" or sys.platform != "linux":
+    """`probe` in a fork of this process on a CPU, as runs are: memory is then that of a run.
+
+    A user's network is probed in a process of its own on a GPU too, as its file may change torch
+    for all that comes after.
+    """
+    method, device = arguments[0], arguments[3]
+    forks = device.type == "cpu" and sys.platform == "linux"
+    if not forks and not is_own(method.target):
         return probe(*arguments)
-    with get_context("fork").Pool(1) as pool:
-        return pool.apply(probe, arguments)
+    with ProcessPoolExecutor(1, mp_context=get_context("fork" if forks else "spawn")) as pool:
+        try:
+            return pool.submit(_probe_or_fail, *arguments).result()
+        except BrokenProcessPool:
+            raise CellFailed("ended the program while it was probed") from None
+
+
+def _probe_or_fail(*arguments) -> Probe:
+    """`probe`; a network that ends the program fails, as anything else of its own."""
+    try:
+        return probe(*arguments)
+    except SystemExit as error:
+        raise CellFailed(f"it ended the program (SystemExit: {error})") from None
 
 
 def probe(
@@ -154,6 +173,7 @@ def probe(
     benchmark.training.loop.CellFailed
         If the network cannot be built or trained.
     """
+    method.load()  # its import may set the threads
     torch.set_num_threads(threads)
     settings = replace(settings, options=None)
     if math.prod(grid) * settings.batch_size <= LARGEST_DIRECT[device.type]:
@@ -188,7 +208,8 @@ def _direct(
     batches = [settings.batch_size * stage.batch_scale for stage in stages]
     least = min(stage.share for stage in stages)
     data = training_set(prepared, max(batches), settings)
-    trainer = Trainer(model, data, replace(settings, budget="1 steps"), 0, device, threads)
+    one = replace(settings, budget="1 steps")
+    trainer = Trainer(model, data, one, 0, device, threads, whole_budget=False)
     kept = Kept(model)
     with kept.watching():
         trainer.run()

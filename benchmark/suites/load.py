@@ -6,6 +6,8 @@ from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.methods import METHODS, Method, ablation, find, written
+from benchmark.names import own_class, split_base
+from benchmark.plugins import installed
 from benchmark.suites.schema import Scale, Suite, build_scale, check, nearest, suite_model
 from benchmark.yaml_lines import line_of, read_with_lines
 
@@ -137,8 +139,8 @@ def _known(name: str, known: dict[str, Method], place: str) -> Method:
     """A method by name; one of the user's own is only looked up when it is run."""
     if name in known:
         return known[name]
-    plain = name.partition("+")[0]
-    if ":" not in name and plain not in METHODS:
+    plain, _ = split_base(name, {*known, *METHODS, *installed()})
+    if own_class(plain) is None and plain not in METHODS and plain not in installed():
         choices = dict.fromkeys((*known, *METHODS))
         raise UserError(f"{place}: unknown method {plain!r}{nearest(plain, choices)}")
     try:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from benchmark.errors import UserError
 from benchmark.methods import EXPECTATIONS, Method
-from benchmark.training.settings import Settings
+from benchmark.training.settings import MOST_SEEDS, Settings
 
 SCALES = ("smoke", "quick", "night", "full", "paper")
 """The tiers, from seconds on any machine to the paper's own size."""
@@ -151,7 +151,7 @@ def suite_model() -> type[BaseModel]:
         cohort=(str, ...),
         methods=(Annotated[list[str | ablation_model()], Field(min_length=1)], ...),
         references=(list[str], []),
-        seeds=(Annotated[int, Field(ge=1)], 1),
+        seeds=(Annotated[int, Field(ge=1, le=MOST_SEEDS)], 1),
         scales=(str | scales, ...),
         paper_table=(str | None, None),
         orcascore_folds=(Annotated[int, Field(ge=2)] | None, None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,8 +16,8 @@ from benchmark import inference
 from benchmark.cohorts.base import Cohort
 from benchmark.contract import CLASSES, SCORE_COUNT, parameter_count
 from benchmark.methods import Method
+from benchmark.training import kept, parallel, shares
 from benchmark.training import memory as process_memory
-from benchmark.training import parallel
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory
@@ -25,6 +26,7 @@ from benchmark.training.determinism import Determinism, seed_all
 from benchmark.training.grid import CHANNELS
 from benchmark.training.loop import CellFailed, Trainer
 from benchmark.training.machine import machine
+from benchmark.training.outside import Shared
 from benchmark.training.predict import CellResult, expect_masks, predict, record_mask
 from benchmark.training.prepare import Prepared
 from benchmark.training.settings import Settings
@@ -40,8 +42,18 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def build(method: Method, prepared: Prepared, settings: Settings) -> nn.Module:
+def build(
+    method: Method, prepared: Prepared, settings: Settings, kind: type | None = None
+) -> nn.Module:
     """Construct a method's network for the training grid.
+
+    Parameters
+    ----------
+    method : Method
+    prepared : Prepared
+    settings : Settings
+    kind : type, optional
+        Its class, where it was loaded before: a file's class is another one each time.
 
     Raises
     ------
@@ -50,7 +62,8 @@ def build(method: Method, prepared: Prepared, settings: Settings) -> nn.Module:
     """
     options = {**method.options, **(settings.options or {}).get(method.name, {})}
     try:
-        model = method.load()(prepared.grid.shape, CHANNELS, settings.width, **options)
+        kind = kind or method.load()
+        model = kind(prepared.grid.shape, CHANNELS, settings.width, **options)
     except Exception as error:
         raise CellFailed(
             f"could not be built: {type(error).__name__}: {error}", traceback.format_exc()
@@ -157,17 +170,24 @@ def run_cell(
         where = choose_device(device).type
         return system.run(result, cohort, prepared, settings, seed, where, threads, on_progress)
     where = choose_device(device)
+    method.load()  # what its file does to seeds and threads when imported comes before ours
     torch.set_num_threads(threads)
     process_memory.keep_freed()
     seed_all(seed)
     memory = PeakMemory(where)
     begin = time.perf_counter()
     model = build(method, prepared, settings).to(where)
+    witness = _witness(model, method, prepared, settings, where)
     # now: a later stage may freeze what an earlier one has trained
     parameters = parameter_count(model)
-    trainer = None
+    trainer, remarks = None, []
     if start is not None:
         _load(model, start)
+        if apart := kept.answers_otherwise(model, start, witness.images[-1], settings, where):
+            remarks.append(
+                "the weights that it starts from answer otherwise here than where they were "
+                f"trained (by up to {apart:.2g}): the code changed, or they are not all of it"
+            )
     if weights is None:
         scans = TrainingSet.of(prepared.train, settings.shift_cells)
         data = scans.on(where)
@@ -181,6 +201,7 @@ def run_cell(
     try:
         with determinism:
             scan_flops = _check_outputs(method, model, prepared, where)
+            kept.state_of(model)  # what cannot be kept fails before the budget is spent
             if trainer is not None:
                 trainer.run()
             trained = time.perf_counter()
@@ -190,9 +211,14 @@ def run_cell(
                 spent, peak = _spent(trainer, settings), trainer.group.largest(peak)
                 if trainer.group.rank:
                     return result  # the first device predicts
+            witness.hear(model)
             predict(model, method, prepared.test, settings, where, result)
+            witness.hear_again(model)
+            result.state = kept.Weights(kept.state_of(model))
     except (CellFailed, KeyboardInterrupt):
         raise
+    except kept.NotTheNetwork as error:
+        raise CellFailed(str(error)) from error
     except Exception as error:
         raise CellFailed(
             f"{type(error).__name__}: {_first_line(error)}", traceback.format_exc()
@@ -220,27 +246,38 @@ def run_cell(
             for name, value in diagnostics.items()
         }
     result.curve = [] if trainer is None else trainer.curve.points
-    result.notes = (*getattr(model, "notes", ()), *_events(trainer))
-    result.state = {
-        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
-    }
+    result.notes = (
+        *getattr(model, "notes", ()), *_events(trainer, spent), *remarks, *witness.remarks()
+    )  # fmt: skip
+    result.state.answers = witness.for_file()
+    result.witness = witness
     return result
+
+
+def _witness(
+    model: nn.Module,
+    method: Method,
+    prepared: Prepared,
+    settings: Settings,
+    device: torch.device,
+) -> kept.Witness:
+    """Who is asked about a test scan with many candidates and about a made-up scan."""
+    shared = Shared(model)
+    scan = max(prepared.test or prepared.train, key=lambda example: example.candidates.count)
+    images = (
+        torch.from_numpy(scan.image[None]).float(),
+        kept.made_up_scan(prepared.grid.shape, CHANNELS),
+    )
+    rebuild = partial(build, method, prepared, settings, type(model))
+    return kept.Witness(rebuild, images, settings, device, fresh=shared.as_at_first)
 
 
 def _load(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Give a network the weights of another training, all of them or none."""
-    own = model.state_dict()
-    wrong = [f"{name!r} is missing" for name in own if name not in weights]
-    wrong += [f"{name!r} is unknown" for name in weights if name not in own]
-    wrong += [
-        f"{name!r} has shape {tuple(weights[name].shape)}, not {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    if wrong:
-        more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise CellFailed(f"the weights are not this network's: {', '.join(wrong[:3])}{more}")
-    model.load_state_dict(weights, strict=True)
+    try:
+        kept.load_into(model, weights)
+    except kept.NotTheNetwork as error:
+        raise CellFailed(str(error)) from error
 
 
 def _spent(trainer: Trainer, settings: Settings) -> dict:
@@ -260,12 +297,20 @@ def _spent(trainer: Trainer, settings: Settings) -> dict:
     }
 
 
-def _events(trainer: Trainer | None) -> list[str]:
+def _events(trainer: Trainer | None, spent: dict) -> list[str]:
     """What a reader of the board should know of the training."""
-    return [
+    if trainer is None:
+        return []
+    words = shares.overspent(spent, trainer.stage_ledger, trainer.spending.budget)
+    return [words] * bool(words) + [
         f"its loss became {event['loss']} at step {event['step']} of stage {event['stage']!r}; "
         f"retried from step {event['retried_from_step']} with the scans in another order"
-        for event in (trainer.events if trainer is not None else ())
+        + (
+            f" (not taken back: {', '.join(event['not_taken_back'])})"
+            if "not_taken_back" in event
+            else ""
+        )
+        for event in trainer.events
     ]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmark.manifest import MANIFEST, fault, sha256, to_disk
 from benchmark.training.state import Snapshot
-from benchmark.whole import write_text
+from benchmark.whole import share, write_text
 
 AFTER_TRAINING = 30.0
 """A training that took at least this long since its last checkpoint is kept before prediction."""
@@ -60,6 +60,8 @@ class Resume:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}
                 values = json.loads(file.metadata()["state"])
             return Snapshot(tensors, values)
+        except PermissionError as error:
+            self._give_up(error)
         except FileNotFoundError:
             self.discard("it was not written to its end")
         except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
@@ -70,6 +72,14 @@ class Resume:
         """Say that the checkpoint cannot be used, and remove it."""
         self.say(f"its checkpoint is damaged ({why}): the training begins anew")
         self.delete()
+
+    def _give_up(self, error: PermissionError) -> None:
+        """In a folder that a group shares another user may have begun the training."""
+        self.failed = True
+        self.say(
+            f"no checkpoints: no permission for {error.filename or self.folder}, another user's; "
+            "a training begins anew"
+        )
 
     def delete(self) -> None:
         """Remove the checkpoint, if there is one."""
@@ -89,6 +99,12 @@ class Resume:
         OSError
             If the disk is full or cannot be written; the checkpoint before is then as it was.
         """
+        try:
+            self._save(snapshot)
+        except PermissionError as error:
+            self._give_up(error)
+
+    def _save(self, snapshot: Snapshot) -> None:
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
@@ -98,6 +114,7 @@ class Resume:
         path = self.folder / f"{max(numbers, default=0) + 1}.safetensors"
         try:
             save_file(snapshot.tensors, str(path), {"state": json.dumps(snapshot.values)})
+            share(path)
         except (SafetensorError, TypeError, ValueError) as error:
             path.unlink(missing_ok=True)
             # the library tells a full disk in words alone

@@ -14,7 +14,8 @@ class DeviceClock:
     """Seconds that the device worked, on a clock that stands still for data and evaluation.
 
     On a GPU: time between CUDA events around each step. On a CPU: CPU time of the process divided
-    by the number of threads, so that a machine that is busy with other work costs a method nothing.
+    by the number of threads. Waiting for a core is not counted. What other work costs all the same,
+    caches and memory shared with it, shows in a stage's `Rate`.
 
     Parameters
     ----------
@@ -142,3 +143,47 @@ class PeakMemory:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return memory.peak_bytes()
+
+
+class Rate:
+    """Steps a device-second of a stage: over its first tenth and over all of it.
+
+    A device-second that buys fewer and fewer steps is one that other work took a part of: the
+    board says so, since a budget in device-seconds was then not what it was at the start.
+
+    Parameters
+    ----------
+    clock : DeviceClock
+    first : tuple of int and float, optional
+        Steps and device-seconds of the first tenth, where the stage goes on after an interruption.
+    """
+
+    def __init__(self, clock: DeviceClock, first: tuple[int, float] | None = None) -> None:
+        self._clock = clock
+        self.first = None if first is None else (int(first[0]), float(first[1]))
+
+    def step(self, count: int, share: float, seconds_before: float) -> None:
+        """Take in a step.
+
+        Parameters
+        ----------
+        count : int
+            Steps of the stage so far.
+        share : float
+            Of the stage's budget that is spent.
+        seconds_before : float
+            Device-seconds before the stage's first step.
+        """
+        if self.first is None and share >= FIRST_SHARE:
+            self.first = (count, self._clock.seconds - seconds_before)
+
+    def as_dict(self, count: int, seconds: float) -> dict[str, float]:
+        """For the ledger: ``first`` and ``whole``, steps a device-second; empty if unknown."""
+        if self.first is None or not (self.first[1] > 0 and seconds > 0):
+            return {}
+        steps, begin = self.first
+        return {"first": round(steps / begin, 4), "whole": round(count / seconds, 4)}
+
+
+FIRST_SHARE = 0.1
+"""Of a stage, over which its rate at the start is taken."""

@@ -15,17 +15,20 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import Batch, Stage, stages_of
-from benchmark.training import compilation, parallel, state, stop
+from benchmark.training import compilation, parallel, shares, state, stop
 from benchmark.training.activations import checkpoint_blocks
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
-from benchmark.training.clock import PeakMemory, Spending
+from benchmark.training.clock import PeakMemory, Rate, Spending
 from benchmark.training.curve import LossCurve, Report
+from benchmark.training.outside import Outside
 from benchmark.training.recipe import autocast, learning_rate_factor, make_optimiser
 from benchmark.training.settings import Budget, Settings
 
 GRADIENT_NORM = 5.0
 """Gradients are clipped to this norm: small batches hold a rare large lesion."""
+
+SMALLEST_SHARE = 1e-12
 
 
 class CellFailed(Exception):
@@ -59,6 +62,8 @@ class Trainer:
     report : callable, optional
     resume : Resume, optional
         The training's checkpoint: it goes on from there, and keeps one there.
+    whole_budget : bool
+        Refuse a budget that cannot hold a step of each stage. Not where costs alone are wanted.
 
     Attributes
     ----------
@@ -84,7 +89,9 @@ class Trainer:
         threads: int,
         report: Report | None = None,
         resume: Resume | None = None,
+        whole_budget: bool = True,
     ) -> None:
+        self._whole_budget = whole_budget
         self.model, self.data, self.settings = model, data, settings
         self.device = device
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 20]))
@@ -120,14 +127,12 @@ class Trainer:
         Raises
         ------
         CellFailed
-            If a loss is not finite a second time, or the stages' shares do not add up to 1.
+            If a loss is not finite a second time, or the stages are not those of the contract.
         KeyboardInterrupt
             If it was asked to stop; the checkpoint is written then.
         """
-        stages = stages_of(self.model)
-        if abs(sum(stage.share for stage in stages) - 1) > 1e-6:
-            raise CellFailed("the shares of its stages do not add up to 1")
-        ends = list(itertools.accumulate(stage.share for stage in stages))
+        stages, ends = self._stages()
+        self._outside = Outside(self.model, stages)
         if self._resume is not None:
             snapshot = self.group.first(self._resume.load)
         else:
@@ -149,6 +154,17 @@ class Trainer:
             due = self._resume is not None and self._resume.due(at_end=True)
             if self.group.agree(self.clock, due)[0]:
                 self._save(len(stages), None)
+
+    def _stages(self) -> tuple[list[Stage], list[float]]:
+        """The method's stages, and the share of the budget at which each ends."""
+        stages = stages_of(self.model)
+        if words := "; ".join(filter(None, shares.fault(stages))):
+            raise CellFailed(words)
+        budget, scans = self.spending.budget, len(self.data)
+        sizes = [min(self.settings.batch_size * stage.batch_scale, scans) for stage in stages]
+        if self._whole_budget and (words := shares.too_small(stages, budget, sizes, scans)):
+            raise CellFailed(words)
+        return list(stages), shares.ends(stages, budget, sizes, scans)
 
     def _run_stage(
         self, place: int, stage: Stage, begin: float, end: float, snapshot: state.Snapshot | None
@@ -183,6 +199,7 @@ class Trainer:
             self.model.train()  # features are kept without; cuDNN's LSTM has no backward then
             self._check_shared(stage, first)
             flops = self._warm_up(stage, first)
+            self._refuse_flops(flops)
             before, done = self.spending.as_dict(), 0
             self.curve.begin(stage.name)
         else:
@@ -197,6 +214,7 @@ class Trainer:
                 indices.restore(within["draw"])
                 # the new draw took numbers that the old one had not
                 self.random.bit_generator.state = snapshot.values["order"]
+        pace = Rate(self.clock, None if within is None else within.get("rate"))
         if self.settings.compile != "none":
             stage = self._compile(stage, np.arange(min(size, len(self.data))), kept)
         after_step = getattr(self.model, "after_step", None)
@@ -207,7 +225,10 @@ class Trainer:
                 break
             batch = first if first is not None else self._batch(next(indices), kept)
             first = None
-            factor = learning_rate_factor(self.settings, (spent - begin) / (end - begin))
+            # a share may be too small for the difference of two sums to hold it
+            factor = learning_rate_factor(
+                self.settings, (spent - begin) / max(end - begin, SMALLEST_SHARE)
+            )
             for group in (*optimiser.param_groups, *(opponent.param_groups if opponent else ())):
                 group["lr"] = rate * factor
             with self.clock:
@@ -217,6 +238,8 @@ class Trainer:
                 if after_step is not None:
                     after_step()
             self.spending.add(1, len(batch.scores) * self.group.count, flops)
+            share = (self.spending.fraction - begin) / (end - begin)
+            pace.step(count + 1, share, before["device_seconds"])
             ending = stop.asked()
             due = self._resume is not None and (ending or self._resume.due())
             ending, due = self.group.agree(self.clock, ending, due)
@@ -230,6 +253,7 @@ class Trainer:
             if due:
                 within = {
                     "count": count + 1, "flops": flops, "before": before, "draw": indices.state(),
+                    "rate": pace.first,
                 }  # fmt: skip
                 self._save(place, within, optimiser, opponent, kept)
             if ending:
@@ -247,6 +271,10 @@ class Trainer:
                 "adversary": opponent is not None,
                 "on_kept_features": kept is not None,
                 "flops_per_step": flops,
+                "steps_per_second": pace.as_dict(
+                    after["steps"] - before["steps"],
+                    after["device_seconds"] - before["device_seconds"],
+                ),
                 **{key: round(after[key] - before[key], 3) for key in after},
             }
         )
@@ -307,8 +335,21 @@ class Trainer:
         """Write the checkpoint, unless a weight is no number: that is nothing to go on from."""
         if not state.finite(self.model):
             return
-        self._good = self._snapshot(place, within, *parts)
-        self._resume.save(self._good)
+        self._good = self._snapshot(place, within, *parts)  # all devices take part
+        if self._resume.failed:
+            return
+        tensors = dict(self._good.tensors)
+        shared, lost = self._outside.keep(tensors)
+        if lost:
+            # to go on without it would be another training
+            self._resume.failed = True
+            self._resume.say(
+                f"no checkpoints from here on: it changes {', '.join(lost[:3])}, which they cannot "
+                "hold (buffers can be, and attributes that are tensors, numbers, text, lists or "
+                "dicts); stopped, it begins anew"
+            )
+            return
+        self._resume.save(state.Snapshot(tensors, self._good.values | {"shared": shared}))
 
     @property
     def seconds(self) -> float:
@@ -324,7 +365,10 @@ class Trainer:
             if not 0 <= int(values["stage"]) <= len(stages):
                 raise ValueError("it is in a stage that the network does not have")
             self._restore_model(snapshot)
-        except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+            self._outside.restore(snapshot.tensors, values.get("shared", {}))
+        except (
+            KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError
+        ) as error:  # fmt: skip
             self._restore(before)
             self._restore_model(before)
             self._resume.discard(str(error) or type(error).__name__)
@@ -366,6 +410,8 @@ class Trainer:
         self._restore(snapshot)
         back = self.spending.state()
         event = diverged.event | {"retried_from_step": back["steps"]}
+        if kept := self._outside.changed():
+            event["not_taken_back"] = kept
         event |= {f"lost_{key}": round(lost[key] - back[key], 3) for key in lost}
         self.events.append(event)
         self.random = np.random.default_rng(np.random.SeedSequence([self._seed, 20, 1]))
@@ -416,6 +462,14 @@ class Trainer:
             sum(stage.losses(batch).values()).backward()
         return float(counter.get_total_flops() * self.group.count)
 
+    def _refuse_flops(self, flops: float) -> None:
+        """Fail before the first step if it alone takes more operations than the budget has."""
+        budget = self.spending.budget
+        if self._whole_budget and budget.unit == "flops" and flops > budget.amount:
+            raise CellFailed(
+                f"the budget of {budget} is too small for it: one step takes {flops:.3g} flops"
+            )
+
     def _compile(self, stage: Stage, index: np.ndarray, kept: dict[str, Tensor] | None) -> Stage:
         """The stage with compiled losses, outside the clock; nothing is learnt and none drawn."""
         if self.group.count > 1:
@@ -440,12 +494,27 @@ class Trainer:
 
     @contextmanager
     def _undone(self) -> Iterator[None]:
-        """Within, passes leave no trace in the network, its gradients and the random numbers."""
-        values = {name: value.clone() for name, value in self.model.state_dict().items()}
+        """Within, passes leave no trace in weights, buffers, gradients and the random numbers.
+
+        What a network keeps in attributes stays: an adversary's first pairs come from here.
+        """
+        weights = [(value, value.detach().clone()) for value in self.model.parameters()]
+        # also those that are no part of the state_dict; a pass may put a new one in their place
+        buffers = [
+            (module, name, value, None if value is None else value.detach().clone())
+            for module in self.model.modules()
+            for name, value in module._buffers.items()
+        ]
         random_state = torch.get_rng_state()
         yield
         self.model.zero_grad(set_to_none=True)
-        self.model.load_state_dict(values)
+        with torch.no_grad():
+            for value, before in weights:
+                value.copy_(before)
+            for module, name, value, before in buffers:
+                module._buffers[name] = value
+                if value is not None:
+                    value.copy_(before)
         torch.set_rng_state(random_state)
 
     def _check_shared(self, stage: Stage, batch: Batch) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from benchmark import inference
 from benchmark.contract import probabilities
 from benchmark.methods import Method
+from benchmark.training.kept import Witness
 from benchmark.training.prepare import Example
 from benchmark.training.recipe import autocast
 from benchmark.training.settings import Settings
@@ -42,6 +43,8 @@ class CellResult:
     notes : tuple of str
     state : dict of Tensor
         Weights, on the CPU.
+    witness : Witness or None
+        What the trained network answered, to be compared with what the kept weights give.
     """
 
     method: str
@@ -59,6 +62,7 @@ class CellResult:
     curve: list = field(default_factory=list)
     notes: tuple[str, ...] = ()
     state: dict[str, torch.Tensor] = field(default_factory=dict)
+    witness: Witness | None = field(default=None, repr=False)
 
 
 def predict(

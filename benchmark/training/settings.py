@@ -22,9 +22,33 @@ _SUFFIXES = {
     "flops": "flops",
 }
 
+LARGEST_SEED = 2**32 - 1
+"""NumPy's global generator takes no larger one, and a rest of it would be another seed's stream."""
+
+MOST_SEEDS = 10_000
+"""Repetitions of a run: each is a cell of every method."""
 
 _LATER = ("activation_checkpointing", "compile")
 """Settings that came after boards had been kept."""
+
+
+def check_seed(seed: int, name: str = "--seed") -> int:
+    """The seed itself.
+
+    Parameters
+    ----------
+    seed : int
+    name : str
+        What it is called in a message.
+
+    Raises
+    ------
+    UserError
+        If a generator would not take it.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"{name} must be 0 to {LARGEST_SEED}, not {seed}")
+    return seed
 
 
 @dataclass(frozen=True)
@@ -48,6 +72,10 @@ class Budget:
             raise UserError(f"budget unit {self.unit!r} is unknown; choose from {', '.join(UNITS)}")
         if not 0 < self.amount < float("inf"):
             raise UserError(f"a budget must be a positive number, not {self.amount}")
+        if self.unit in ("steps", "samples") and self.amount != int(self.amount):
+            raise UserError(
+                f"a budget of {self.amount:g} {self.unit}: there are whole {self.unit} only"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -99,8 +127,9 @@ class Settings:
         Augmentation: largest in-plane shift, cells (half of it along z).
     noise : float
         Augmentation: SD of the noise added to the scaled image.
-    precision : "float32", "bfloat16" or "float16"
-        Autocast type; float16 takes a gradient scaler.
+    precision : "float32", "bfloat16", "float16" or "auto"
+        Autocast type; float16 takes a gradient scaler. A run settles "auto" before it plans
+        (`benchmark.runs.request.chosen_precision`), so that no kept result bears it.
     options : dict
         Constructor options by method name, ``{"mmwfanet": {"stem_stride": 4}}``.
     deterministic : bool
@@ -125,7 +154,7 @@ class Settings:
     schedule: Literal["cosine", "exponential"] = "cosine"
     shift_cells: int = 2
     noise: float = 0.05
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     options: dict[str, dict] | None = None
     deterministic: bool = False
     activation_checkpointing: bool = False

@@ -1,22 +1,20 @@
 """All that decides how a training goes on, as tensors and plain values: nothing that is code.
 
 Weights and buffers are not all of it. A network may keep more between two steps in attributes (the
-pairs that an adversary sees, whether an encoder is frozen); those that are numbers, text, tensors,
-arrays, random generators, or lists and dicts of these are kept as well, whatever their names.
+pairs that an adversary sees, whether an encoder is frozen); those that `benchmark.training.plain`
+can write are kept as well, whatever their names. What it cannot write, `left_out` names.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-_MACHINERY = frozenset(vars(nn.Module())) - {"training"}
-"""Attributes of every module that PyTorch looks after itself."""
+from benchmark.training.plain import Reader, Writer, own_copy
 
 
 @dataclass(frozen=True)
@@ -35,36 +33,23 @@ class Snapshot:
     values: dict
 
 
-class _NotPlain(Exception):
-    """A value that cannot be kept without code."""
-
-
-def own_copy(tensor: Tensor) -> Tensor:
-    """A copy on the CPU that shares memory with nothing."""
-    return tensor.detach().to("cpu", copy=True).contiguous()
-
-
 # ---- networks
 
 
 def keep_model(model: nn.Module, tensors: dict[str, Tensor]) -> dict:
     """Put a network's tensors into ``tensors`` and return the rest of its state."""
-    for name, tensor in _own_tensors(model):
-        tensors[f"model/{name}"] = own_copy(tensor)
-    attributes = {}
-    for path, module in model.named_modules():
-        for name, value in vars(module).items():
-            if name in _MACHINERY:
-                continue
-            found: dict[str, Tensor] = {}
-            key = f"attribute/{path}/{name}"
-            try:
-                attributes[f"{path}/{name}"] = _encode(value, key, found)
-            except _NotPlain:
-                continue
-            tensors.update(found)
+    writer = Writer(model)
+    attributes = writer.network(model, "")
+    tensors.update(writer.copies())
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     return {"attributes": attributes, "frozen": frozen}
+
+
+def left_out(model: nn.Module) -> list[tuple[str, object]]:
+    """The attributes that `keep_model` cannot keep, by name, as ``"Net.history"``."""
+    writer = Writer(model)
+    writer.network(model, "")
+    return writer.left_out
 
 
 def restore_model(model: nn.Module, tensors: dict[str, Tensor], values: dict) -> None:
@@ -75,39 +60,10 @@ def restore_model(model: nn.Module, tensors: dict[str, Tensor], values: dict) ->
     ValueError
         If it is another network's.
     """
-    parameters = dict(model.named_parameters())
-    modules = dict(model.named_modules())
-    kept = {key.removeprefix("model/"): t for key, t in tensors.items() if key[:6] == "model/"}
-    for name, parameter in parameters.items():
-        if name not in kept or kept[name].shape != parameter.shape:
-            raise ValueError(f"it has no weights for {name}")
-    with torch.no_grad():
-        for name, tensor in kept.items():
-            if name in parameters:
-                # copied, which leaves the layout in memory as the network chose it
-                parameters[name].copy_(tensor)
-                continue
-            path, _, last = name.rpartition(".")
-            if path not in modules or last not in modules[path]._buffers:
-                raise ValueError(f"the network has no {name}")
-            own = modules[path]._buffers[last]
-            if own is not None and own.shape == tensor.shape and own.dtype == tensor.dtype:
-                own.copy_(tensor)
-            else:
-                device = next(iter(parameters.values())).device if parameters else "cpu"
-                modules[path]._buffers[last] = tensor.to(device, copy=True)
+    Reader(tensors).network(model, "", values["attributes"])
     frozen = set(values["frozen"])
-    for name, parameter in parameters.items():
+    for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
-    for key, kind in values["attributes"].items():
-        path, _, name = key.rpartition("/")
-        module = modules[path]
-        object.__setattr__(module, name, _decode(kind, tensors, vars(module).get(name)))
-
-
-def _own_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
 
 
 def finite(model: nn.Module) -> bool:
@@ -177,60 +133,3 @@ def restore_random(tensors: dict[str, Tensor], values: dict, device: torch.devic
     np.random.set_state((kind, keys, place, has_gauss, gauss))  # noqa: NPY002 users' networks
     version, following = values["python"]
     random.setstate((version, tuple(tensors["random/python"].tolist()), following))
-
-
-# ---- attributes
-
-
-def _encode(value: object, key: str, tensors: dict[str, Tensor]) -> list:
-    if value is None or isinstance(value, bool | int | float | str):
-        return ["plain", value]
-    if isinstance(value, nn.Parameter):
-        raise _NotPlain
-    if isinstance(value, Tensor):
-        tensors[key] = own_copy(value)
-        return ["tensor", key, value.device.type]
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        tensors[key] = own_copy(torch.from_numpy(np.ascontiguousarray(value)))
-        return ["array", key, value.dtype.str]
-    if isinstance(value, torch.Generator):
-        tensors[key] = value.get_state()
-        return ["torch generator", key]
-    if isinstance(value, np.random.Generator) and _is_pcg(value):
-        return ["numpy generator", value.bit_generator.state]
-    if type(value) in (list, tuple):
-        items = [_encode(item, f"{key}/{i}", tensors) for i, item in enumerate(value)]
-        return [type(value).__name__, items]
-    if type(value) is dict and all(isinstance(name, str) for name in value):
-        return ["dict", {n: _encode(item, f"{key}/{n}", tensors) for n, item in value.items()}]
-    raise _NotPlain
-
-
-def _decode(kind: list, tensors: dict[str, Tensor], present: object) -> object:
-    match kind:
-        case ["plain", value]:
-            return value
-        case ["tensor", key, device]:
-            return tensors[key].to(device, copy=True)
-        case ["array", key, dtype]:
-            return tensors[key].numpy().astype(np.dtype(dtype), copy=True)
-        case ["torch generator", key]:
-            present.set_state(tensors[key])
-            return present
-        case ["numpy generator", state]:
-            present.bit_generator.state = state
-            return present
-        case ["list" | "tuple" as name, items]:
-            before = present if isinstance(present, list | tuple) else ()
-            before = [*before, *[None] * max(0, len(items) - len(before))]
-            values = [_decode(item, tensors, before[i]) for i, item in enumerate(items)]
-            return values if name == "list" else tuple(values)
-        case ["dict", items]:
-            before = present if isinstance(present, dict) else {}
-            return {n: _decode(item, tensors, before.get(n)) for n, item in items.items()}
-    raise ValueError(f"an attribute of unknown kind {kind[:1]}")
-
-
-def _is_pcg(generator: np.random.Generator) -> bool:
-    """The generator of ``default_rng``, whose state is plain numbers."""
-    return isinstance(generator.bit_generator, np.random.PCG64)

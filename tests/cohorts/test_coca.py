@@ -33,9 +33,9 @@ def test_outlines_become_calcium(folder, index):
     np.testing.assert_array_equal(scan.labels, LABELS)
     np.testing.assert_array_equal(scan.voxels, VOXELS)
     assert row.agatston == pytest.approx(2)
-    # 8 x 3 pixels of 0.75 mm3 were drawn; four are above 130 HU. That is no defect.
+    # 8 pixels of 0.75 mm3 were drawn; four are above 130 HU. That is no defect.
     assert row.verdict == "ready"
-    assert "18.0 mm3 drawn, 3.0 mm3 left in 1 components" in row.reason
+    assert "6.0 mm3 drawn, 3.0 mm3 left in 1 components" in row.reason
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,7 @@ def test_outlines_without_points_are_passed_over(folder):
     coca(folder, "17", {AHEAD: [empty, roi(BOX, HEIGHT)], 0: [empty]})
     row, scan = only(folder)
     np.testing.assert_array_equal(scan.labels, LABELS)
+    assert row.verdict == "ready"
     assert "2 outlines without points were passed over" in row.reason
 
 
@@ -128,7 +129,7 @@ def test_an_outline_without_heights_follows_the_others(folder):
 
 def test_clashing_outlines_are_told(folder):
     coca(folder, "17", {AHEAD: [roi(BOX, HEIGHT), roi(BOX, HEIGHT, "Right Coronary Artery")]})
-    assert "outlines of two arteries share 24 pixels" in only(folder)[0].reason
+    assert "outlines of two arteries share 8 pixels" in only(folder)[0].reason
 
 
 def broken_xml(folder, text):
@@ -217,7 +218,8 @@ def test_an_xml_without_a_patient_is_told(folder):
 def test_ids_hide_the_patient_and_content_makes_the_fingerprint(folder, tmp_path):
     for number, size in enumerate((0, 1, 4, 12)):
         voxels = arrays(size, number)[0]
-        coca(folder, str(number), {AHEAD: [roi(BOX, HEIGHT)]}, voxels=voxels)
+        images = {AHEAD: [roi(BOX, HEIGHT)]} if size else {}
+        coca(folder, str(number), images, voxels=voxels)
     first = CocaCohort(folder, tmp_path / "one")
     other = CocaCohort(folder, tmp_path / "two")
     assert all(id.startswith("coca-") for id in first.ids)
@@ -237,3 +239,95 @@ def test_unknown_options_are_refused(folder, options):
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="holds no patient/ beside calcium_xml/"):
         CocaCohort(tmp_path)
+
+
+SHIFTED = ((13, 14.6), (19, 14.6), (19, 17.4), (13, 17.4))
+"""An outline over soft tissue."""
+
+
+def test_the_xml_of_another_patient_is_refused_with_its_figures(folder):
+    stated = {"Min": 131.0, "Max": 460.0, "Mean": 250.0, "Total": 5000.0}
+    wrong = [{**roi(SHIFTED, HEIGHT), **stated}, {**roi(SHIFTED, HEIGHT), **stated}]
+    coca(folder, "17", {AHEAD: [*wrong, roi(BOX, HEIGHT)]})
+    row, _ = only(folder)
+    assert row.verdict == "refused"
+    assert "2 of 3 outlines state calcium where no pixel reaches 130 HU" in row.reason
+    assert "outline 1 on image 3 states Min 131, Max 460, Mean 250, Total 5000" in row.reason
+
+
+def test_an_outline_without_calcium_and_one_of_other_figures_are_told(folder):
+    coca(folder, "17", {AHEAD: [roi(SHIFTED, HEIGHT), roi(BOX, HEIGHT), roi(BOX, HEIGHT)]})
+    row, _ = only(folder)
+    assert row.verdict == "warning"
+    assert "1 of 3 outlines hold no voxel of 130 HU and more" in row.reason
+    coca(folder, "17", {AHEAD: [{**roi(BOX, HEIGHT), "Total": 4000.0}]})
+    row, _ = only(folder)
+    assert row.verdict == "warning"
+    assert "figures of 1 of 1 outlines are not those of their pixels" in row.reason
+    assert "Total 4000, its pixels have 250, 250, 1000" in row.reason
+
+
+def test_figures_of_the_calcium_or_of_all_pixels_fit(folder):
+    hu = VOXELS[2, 10, 5:13].astype(float)
+    for of in (hu, hu[hu >= 130]):
+        figures = {"Min": of.min(), "Max": of.max(), "Mean": of.mean(), "Total": of.sum()}
+        figures = {name: float(value) for name, value in figures.items()}
+        coca(folder, "17", {AHEAD: [{**roi(BOX, HEIGHT), **figures}]})
+        assert only(folder)[0].verdict == "ready"
+
+
+def test_outlines_that_are_mostly_no_calcium_are_a_warning(folder):
+    wide = ((5, 9), (12, 9), (12, 11), (5, 11))
+    coca(folder, "17", {AHEAD: [roi(wide, HEIGHT)]})
+    row, _ = only(folder)
+    assert row.verdict == "warning"
+    assert "most of what is drawn is no calcium" in row.reason
+
+
+def test_outlines_all_without_points_are_a_warning(folder):
+    empty = {**roi(BOX, HEIGHT), "Point_px": [], "Point_mm": []}
+    coca(folder, "17", {AHEAD: [empty]})
+    assert only(folder)[0].verdict == "warning"
+
+
+@pytest.mark.parametrize("up", ["deep/er/Gated_release_final", "deep/Gated_release_final"])
+@pytest.mark.parametrize("given", ["", "deep", "{up}", "{up}/patient", "{up}/calcium_xml"])
+def test_the_release_is_found_from_above_and_from_its_own_folders(tmp_path, up, given):
+    from benchmark.cohorts.formats import open_data
+
+    folder = tmp_path / "download" / up
+    (folder / "calcium_xml").mkdir(parents=True)
+    coca(folder, "17", {AHEAD: [roi(BOX, HEIGHT)]})
+    cohort = open_data(tmp_path / "download" / given.format(up=up))
+    assert cohort.format == "coca"
+    assert cohort.check()[0].lesions == 1
+
+
+def test_outlines_beside_series_that_are_read_alone_are_told(folder):
+    from benchmark.cohorts.formats import open_data
+
+    coca(folder, "17", {AHEAD: [roi(BOX, HEIGHT)]})
+    cohort = open_data(folder / "patient/17")
+    assert cohort.format == "dicom"
+    assert [f"give {folder}" in line for line in cohort.passed_over] == [True]
+    assert "outlines" in str(open_data(folder, "dicom").passed_over)
+
+
+def test_two_releases_below_a_folder_must_be_named(folder):
+    from benchmark.cohorts.formats import detect
+
+    for name in ("a", "b"):
+        coca(folder.parent / "two" / name, "17", {})
+    with pytest.raises(UserError, match="holds COCA more than once"):
+        detect(folder.parent / "two")
+
+
+def test_what_lies_among_the_files_of_coca_is_counted_without_names(folder):
+    coca(folder, "17", {AHEAD: [roi(BOX, HEIGHT)]})
+    (folder / "calcium_xml/SMITH.json").write_text("{}")
+    (folder / "patient/SMITH.dcm").write_bytes(b"x")
+    (folder / "patient/.DS_Store").write_bytes(b"x")
+    lines = CocaCohort(folder).passed_over
+    assert len(lines) == 2
+    assert all(line.startswith("1 files in ") for line in lines)
+    assert "SMITH" not in str(lines)

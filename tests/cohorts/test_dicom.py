@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from written import HEIGHT, ORIGIN, SECRETS, SPACING, arrays, series
 
 from benchmark.cohorts.dicom import DicomCohort
-from benchmark.cohorts.dicom_header import read_header
+from benchmark.cohorts.dicom_header import read_headers
 from benchmark.cohorts.dicom_series import read_series
 from benchmark.cohorts.geometry import write_labels
 from benchmark.errors import UserError
@@ -198,9 +198,14 @@ def test_localizers_other_modalities_and_junk_are_passed_over(folder):
     (folder / "notes.txt").write_text("none")
     cohort = DicomCohort(folder)
     assert len(cohort.ids) == 1
-    assert cohort.notes == (
-        "2 series that are no CT or a localizer were passed over.",
-        "1 files that cannot be read were passed over.",
+    (folder / ".hidden.dcm").write_bytes(b"")
+    assert DicomCohort(folder).notes == (
+        "1 files were passed over: a file cannot be read as DICOM (1 of 11 in order of names).",
+        "2 files were passed over: images of no CT (Modality) (8, 9 of 11 in order of names).",
+        "2 files were passed over: localizers (LOCALIZER in ImageType) "
+        "(10, 11 of 11 in order of names).",
+        "1 files were passed over: no DICOM.",
+        "1 files were passed over: hidden.",
     )
 
 
@@ -265,7 +270,7 @@ def test_an_oblique_series_keeps_its_directions(folder):
                ImagePositionPatient=[0, -0.6 * 3 * n, 0.8 * 3 * n])[0]
         for n in range(6)
     ]  # fmt: skip
-    volume = read_series([read_header(path) for path in paths])
+    volume = read_series([header for path in paths for header in read_headers(path)])
     assert volume.geometry.spacing == pytest.approx((0.5, 0.5, SPACING[0]))
     assert volume.geometry.direction == pytest.approx((1, 0, 0, 0, 0.8, -0.6, 0, 0.6, 0.8))
     np.testing.assert_array_equal(volume.voxels, VOXELS)

@@ -279,3 +279,31 @@ def test_scores_are_those_of_the_loaded_scan(data, cache):
     for record in cohort.records():
         scan = cohort.load(record.id)
         assert score_scan(scan.voxels, scan.labels, scan.spacing)[0, 3] == record.agatston
+
+
+def test_what_else_lies_in_the_folders_is_counted(data):
+    voxels, labels = arrays(4)
+    save(data / "images/p4.mhd", voxels)
+    save(data / "labels/p4.nii.gz", labels)
+    for name in ("a.json", "b.json", ".p9.nii.gz", "._p0.nii.gz", ".DS_Store", "stray.raw"):
+        (data / "images" / name).write_bytes(b"x")
+    (data / "labels/old").mkdir()
+    (data / "centres.csv").write_text("id,centre\np0,A\np8,B\n")
+    cohort = FolderCohort(data)
+    assert cohort.ids == ("p0", "p1", "p2", "p3", "p4")
+    assert set(cohort.passed_over) == {
+        "1 hidden files in images/ were passed over (.p9.nii.gz).",
+        "3 files in images/ that are no image file were passed over (a.json, b.json, stray.raw).",
+        "1 folders in labels/ were passed over (old).",
+        "1 ids in centres.csv that are no scan were passed over (p8).",
+    }
+
+
+def test_folders_may_be_written_in_capitals_and_ids_may_not_differ_so(data):
+    (data / "images").rename(data / "Images")
+    (data / "labels").rename(data / "LABELS")
+    (data / "LABELS/p1.nii.gz").rename(data / "LABELS/P1.nii.gz")
+    rows = {row.id: row for row in FolderCohort(data).check()}
+    assert rows["p0"].verdict == "ready"
+    assert "has no counterpart p1.*" in rows["p1"].reason
+    assert "(P1 differs in case)" in rows["p1"].reason

@@ -79,6 +79,10 @@ def test_a_scan_without_labels_is_refused(folder):
         ({"file_ending": "/../x.nii"}, "cannot be read"),
         ({"file_ending": ".mha"}, "holds no image"),
         ({"dataset": {"a": {"images": ["/etc/passwd"]}}}, "names its files in a list"),
+        ({"numTraining": 50}, "numTraining is 50, but imagesTr and labelsTr hold 4 scans"),
+        ({"labels": {"background": 0, "LAD": 1, "RCA": 1}}, "labels lad and rca are both 1"),
+        ({"labels": {"background": 1, "LAD": 0}}, "background, and it alone, is 0"),
+        ({"labels": {"background": 0, "LAD": 1.5}}, "is no dataset.json"),
     ],
 )
 def test_other_datasets_are_refused(folder, change, words):
@@ -91,4 +95,50 @@ def test_other_datasets_are_refused(folder, change, words):
 def test_a_broken_dataset_json_is_refused(folder, text):
     (folder / "dataset.json").write_text(text)
     with pytest.raises(UserError, match=r"is no dataset\.json of nnU-Net version 2"):
+        NnUNetCohort(folder)
+
+
+def test_every_lone_or_misnamed_file_is_refused_by_name(folder):
+    (folder / "imagesTr/case_1_0000.nii.gz").rename(folder / "imagesTr/case_1.nii.gz")
+    (folder / "imagesTr/case_2_0000.nii.gz").unlink()
+    save(folder / "imagesTr/case_3_0000.nrrd", arrays()[0])
+    (folder / "imagesTr/case_3_0000.nii.gz").unlink()
+    save(folder / "labelsTs/case_8.nii.gz", arrays()[1])
+    rows = {row.id: row for row in NnUNetCohort(folder).check()}
+    assert rows["case_0"].verdict == "ready"
+    for id, words in {
+        "case_1": "imagesTr/case_1.nii.gz: nnU-Net reads case_1_0000.nii.gz",
+        "case_2": "labelsTr/case_2.nii.gz: has no image",
+        "case_3": "case_3_0000.nrrd: nnU-Net reads case_3_0000.nii.gz",
+        "case_8": "labelsTs/case_8.nii.gz: has no image",
+        "case_9": "case_9_0000.nii.gz: has no labels",
+    }.items():
+        assert rows[id].verdict == "refused"
+        assert words in rows[id].reason
+
+
+def test_a_label_map_of_another_ending_is_named(folder):
+    (folder / "labelsTr/case_1.nii.gz").unlink()
+    save(folder / "labelsTr/case_1.nrrd", arrays()[1])
+    row = NnUNetCohort(folder).check()[1]
+    assert "labelsTr/case_1.nrrd: file_ending is .nii.gz" in row.reason
+
+
+def test_what_else_lies_in_the_folders_is_counted(folder):
+    save(folder / "imagesTr/case_0_0001.nii.gz", arrays()[0])
+    save(folder / "imagesTr/stray.nii.gz", arrays()[0])
+    (folder / "labelsTr/notes.txt").write_text("none")
+    (folder / "labelsTr/.DS_Store").write_text("none")
+    cohort = NnUNetCohort(folder)
+    assert len(cohort.ids) == 5
+    assert sorted(line.partition(" (")[2] for line in cohort.passed_over) == [
+        "case_0_0001.nii.gz).", "notes.txt).", "stray.nii.gz).",
+    ]  # fmt: skip
+    assert cohort.notes == cohort.passed_over
+
+
+def test_a_key_twice_is_refused(folder):
+    text = (folder / "dataset.json").read_text().replace('"LCX": 2', '"LAD": 2')
+    (folder / "dataset.json").write_text(text)
+    with pytest.raises(UserError, match="says 'LAD' twice"):
         NnUNetCohort(folder)

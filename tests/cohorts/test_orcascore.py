@@ -67,3 +67,25 @@ def test_a_folder_of_other_files_is_refused(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(arrays()[0]), str(tmp_path / "TRV1P1CTAI.mhd"))
     with pytest.raises(UserError, match="holds no orCaScore scan"):
         OrcaScoreCohort(tmp_path)
+
+
+def test_what_else_lies_in_the_folders_is_counted(folder):
+    save(folder / "Training/TRV1P7CTI.nii.gz", arrays()[0])
+    (folder / "a/b/c/d").mkdir(parents=True)
+    (folder / "Training/readme.txt").write_text("none")
+    assert set(OrcaScoreCohort(folder).passed_over) == {
+        "1 contrast scans (CTAI) were passed over (TRV1P1CTAI.mhd).",
+        "1 image files with a name that is not the challenge's were passed over "
+        "(TRV1P7CTI.nii.gz).",
+        "1 folders further down were passed over (c).",
+    }
+
+
+def test_a_scan_read_alone_has_its_warning(folder):
+    labels = np.roll(arrays(12, 3, artery=2)[1], 3, 2)
+    save(folder / "Training/TRV2P4R.mhd", np.roll(labels, 6, 1))
+    cohort = OrcaScoreCohort(folder)
+    cohort.load("TRV2P4")
+    assert "most of what is drawn is no calcium" in cohort.warning_of("TRV2P4")
+    cohort.load("TRV1P3")
+    assert cohort.warning_of("TRV1P3") == ""

@@ -5,7 +5,7 @@ import plistlib
 import numpy as np
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 SHAPE = (6, 24, 24)
 SPACING = (3.0, 0.5, 0.5)
@@ -61,7 +61,7 @@ def series(
     heights = ORIGIN[2] + SPACING[0] * np.arange(len(voxels)) if heights is None else heights
     numbers = range(len(voxels), 0, -1) if numbers is None else numbers
     dtype = np.int16 if signed else np.uint16
-    stored = np.rint((voxels.astype(float) - intercept) / slope).astype(dtype)
+    stored = np.rint((voxels.astype(float) - intercept) / slope).astype(np.int64).astype(dtype)
     paths = []
     for place, (height, number) in enumerate(zip(heights, numbers, strict=True)):
         meta = FileMetaDataset()
@@ -72,7 +72,7 @@ def series(
         data.file_meta = meta
         data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
         data.SeriesInstanceUID, data.StudyInstanceUID = uid, "1.2.826.99.7"
-        data.FrameOfReferenceUID = generate_uid()
+        data.FrameOfReferenceUID = f"{uid}.9"
         data.PatientName, data.PatientID, data.PatientBirthDate = "SMITH^JANE", patient, "19510203"
         data.StudyDate, data.InstitutionName = "20200229", "SMITH HOSPITAL"
         data.Modality, data.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -101,14 +101,14 @@ def roi(points, height, name="Left Anterior Descending Artery"):
     """Return an outline as the release has it; points are (x, y) in pixels."""
     at = [(ORIGIN[0] + SPACING[2] * x, ORIGIN[1] + SPACING[1] * y, height) for x, y in points]
     return {
-        "Area": 0.1, "Mean": 200.0, "Max": 250.0, "Name": name, "NumberOfPoints": len(points),
+        "Area": 0.1, "Mean": 250.0, "Max": 250.0, "Name": name, "NumberOfPoints": len(points),
         "Point_px": [f"({x:.6f}, {y:.6f})" for x, y in points],
         "Point_mm": ["({:.6f}, {:.6f}, {:.6f})".format(*point) for point in at],
     }  # fmt: skip
 
 
-BOX = ((5, 9), (12, 9), (12, 11), (5, 11))
-"""An outline around the lesion of `arrays`, wider than its voxels."""
+BOX = ((5, 9.6), (12, 9.6), (12, 10.4), (5, 10.4))
+"""An outline around the lesion of `arrays`, twice as wide as its four voxels."""
 
 HEIGHT = ORIGIN[2] + 2 * SPACING[0]
 """Height of the lesion's slice, mm."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.figures import style
+from benchmark.names import slug
 
 
 def lightness(colour):
@@ -116,5 +117,5 @@ def test_letters_contrast_with_their_ground():
 
 
 def test_file_names():
-    assert style.file_name("path/to/net.py:Net") == "net-Net"
-    assert style.file_name("mmwfanet+omega_qua=0.1") == "mmwfanet-omega_qua-0.1"
+    assert slug("path/to/net.py:Net") == "net-Net"
+    assert slug("mmwfanet+omega_qua=0.1") == "mmwfanet-omega_qua-0.1"

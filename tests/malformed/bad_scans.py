@@ -205,12 +205,18 @@ def nnunet(root: Path) -> Iterator[Case]:
         "ending above": {"file_ending": "/../../x.nii"},
         "ending unknown": {"file_ending": ".png"},
         "files in a list": {"dataset": {}},
+        "scans more than there are": {"numTraining": 50},
+        "scans of words": {"numTraining": "many"},
+        "labels of one number": {"labels": {"background": 0, "LAD": 1, "RCA": 1}},
+        "background that is not 0": {"labels": {"background": 1, "LAD": 0}},
+        "labels half": {"labels": {"background": 0, "LAD": 1.5}},
     }.items()}  # fmt: skip
     texts |= {
         "nested deeply": "[" * 100000, "a list": "[]", "a number": "5", "empty": "",
         "not closed": valid[:-5], "twice": valid + valid, "comments": "// x\n" + valid,
         "a number of many digits": '{"labels": {"LAD": ' + "9" * 10000 + "}}",
         "Python": "__import__('os').system('true')",
+        "a key twice": valid.replace('"LCX": 2', '"LAD": 2'),
     }  # fmt: skip
     files = {name: text.encode() for name, text in texts.items()} | dict(encodings(valid))
     files["surrogates"] = valid.replace("CT", "\\ud800").replace('"LAD"', '"\\ud800"').encode()

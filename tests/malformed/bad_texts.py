@@ -69,6 +69,9 @@ def csv_tables(root: Path) -> Iterator[Case]:
     texts = {
         "empty": "", "one line": "image,labels\n", "no columns": valid.partition("\n")[2],
         "semicolons": valid.replace(",", ";"), "a column twice": "image,image\na,b\n",
+        "a column in two cases": "image,Image\na,b\n", "a column misspelt": "image,label\na,b\n",
+        "more fields than columns": "image,labels\na0.nii.gz,s0.nii.gz,7,5\n",
+        "a separator that is none": "sep=x\n" + valid,
         "a quote open": 'image\n"a0.nii.gz\n' + "x" * 200_000,
         "a field very long": "image\n" + "x" * 200_000 + "\n",
         "columns very many": f"image,{','.join(f'c{n}' for n in range(9000))}\n" + "a\n" * 9000,
@@ -84,7 +87,9 @@ def csv_tables(root: Path) -> Iterator[Case]:
     for name, data in files.items():
         path = place_of(root, f"csv/{name}") / "scans.csv"
         path.write_bytes(data)
-        yield Case(rel(root, path.parent), ("data", "check", rel(root, path)))
+        # these can be read, and name files that are not there
+        status = REFUSED if name in ("semicolons", "UTF-16") else 2
+        yield Case(rel(root, path.parent), ("data", "check", rel(root, path)), status)
     good = "".join(f"../../csv-scans/a{n}.nii.gz\n" for n in range(3))
     for name, image in {
         "a path above": "../../../../etc/passwd.nii", "an absolute path": "/etc/passwd.nii",
@@ -195,8 +200,11 @@ def score_tables(root: Path) -> Iterator[Case]:
         "scans of another": valid.replace("\na", "\nb"), "no name": valid.replace("\na0", "\n"),
         "a column twice": valid.replace("volume_LAD", "agatston_LAD"),
         "a quote open": valid + '"',
+        "two decimal signs": valid.replace(",", ";").replace("1.5", "1,5", 1),
+        "a comma that may part thousands": valid.replace(",", ";").replace("1.5", "1,500"),
     }.items()} | dict(encodings(valid))  # fmt: skip
     del files["a quote open"]  # Python's csv reads it as an empty field
+    del files["UTF-16"]  # which a table may be in
     for name, data in files.items():
         path = place_of(root, f"scores/{name}") / "scores.csv"
         path.write_bytes(data)

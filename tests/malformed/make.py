@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import bad_archives
+import bad_dicom
 import bad_scans
 import bad_segments
 import bad_texts
@@ -28,6 +29,10 @@ MAKERS: tuple[Maker, ...] = (
     bad_volumes.nrrd,
     bad_segments.segments,
     bad_scans.dicom,
+    bad_dicom.several_slices,
+    bad_dicom.segmentations,
+    bad_dicom.packed_pixels,
+    bad_dicom.one_scan,
     bad_scans.coca_outlines,
     bad_scans.nnunet,
     bad_texts.csv_tables,

@@ -18,7 +18,9 @@ import numpy as np
 import yaml
 from bad_scans import DATASET
 from bad_texts import SCORES, SUITE
+from packed import pack
 from safetensors.numpy import save as save_tensors
+from several import enhanced, segment
 from written import BOX, HEIGHT, arrays, roi, save, series
 
 from benchmark.errors import UserError
@@ -97,6 +99,13 @@ def make_readers(folder: Path) -> dict[str, Reader]:
     snap = '# ITK-SnAP Label Description File\n1 255 0 0 1 1 1 "LAD"\n'
     image = nibabel.Nifti1Image(voxels.T, np.diag([-0.5, -0.5, 3.0, 1.0]))
     slices = series(folder / "dicom", voxels[:3])
+    whole = enhanced(folder / "enhanced")
+    drawn = folder / "seg"
+    series(drawn, voxels)
+    segment(drawn, labels, ["LAD"])
+    packed_slices = series(folder / "packed", voxels[:3])
+    for path in packed_slices:
+        pack(path, "JPEG 2000")
     save(folder / "orca/TEV1P1CTI.mhd", voxels)
     orca = OrcaScoreCohort(folder / "orca")
     sent = save(folder / "made/TEV1P1R.mhd", labels.astype(np.int16))
@@ -173,6 +182,9 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         "nii": Reader("f.nii", image.to_bytes(), read_scan),
         "nii.gz": Reader("g.nii.gz", _gzip(image.to_bytes()), read_scan),
         "dicom": Reader("dicom/0001.dcm", slices[1].read_bytes(), with_slices),
+        "enhanced": Reader("enhanced/0000.dcm", whole.read_bytes(), with_slices),
+        "segmentation": Reader("seg/seg.dcm", (drawn / "seg.dcm").read_bytes(), with_slices),
+        "packed": Reader("packed/0001.dcm", packed_slices[1].read_bytes(), with_slices),
         "xml": Reader("x.xml", plistlib.dumps(outlines), read_outlines, xml),
         "csv": Reader("t.csv", table.encode(), cohort_of, (*text, b'"', b",", b"\r")),
         "scores": Reader(

@@ -23,6 +23,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[2]))
     import blosc2  # noqa: F401
     import cc3d  # noqa: F401
+    import highdicom  # noqa: F401
     import pydicom.pixels  # noqa: F401
     import scipy.ndimage
     import scipy.stats  # noqa: F401

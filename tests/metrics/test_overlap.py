@@ -104,10 +104,18 @@ def test_interval_is_that_of_resampled_scans():
 
 
 def test_resamples_without_reference_are_left_out_and_counted():
+    hits, misses = four(5, 4, 3, 0, 0, 0), four(1, 2, 3, 0, 0, 0)
+    found = overlap_estimates(hits, misses, misses)["sensitivity", "LAD"]
+    assert found.value == pytest.approx(12 / 18)
+    # (1/2)^6 of resamples miss all three scans with calcium
+    assert float(found.note.split("%")[0]) == pytest.approx(100 / 64, abs=1)
+
+
+def test_a_ratio_that_rests_on_fewer_than_three_patients_has_no_interval():
     found = overlap_estimates(four(5, 0, 0), four(1, 0, 0), four(1, 0, 0))["sensitivity", "LAD"]
     assert found.value == pytest.approx(5 / 6)
-    # (2/3)^3 of resamples miss the only scan with calcium
-    assert float(found.note.split("%")[0]) == pytest.approx(100 * (2 / 3) ** 3, abs=3)
+    assert np.isnan(found.low) and np.isnan(found.high)
+    assert found.note == "rests on 1 patient: no interval"
 
 
 def test_no_scans_give_undefined_figures():

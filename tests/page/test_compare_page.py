@@ -69,7 +69,7 @@ def test_runs_that_cannot_be_paired_say_why_and_have_no_plot(write_run):
     assert "Not paired: the test scans differ: 60 in A, 50 in B" in text
     assert '<section id="differences"' not in text
     assert 'data-plot="forest"' not in text
-    assert "A [95 %, scans]" in text
+    assert "A [95 %, patients]" in text
 
 
 def test_a_run_beside_itself(write_run):

@@ -225,7 +225,9 @@ def test_a_network_that_hangs_or_is_slow_runs_out_of_time(lab, monkeypatch):
 
 @pytest.mark.parametrize("in_process", [False, True])
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_training_between_two_steps_and_keeps_it(signum, in_process, lab):
+def test_a_signal_ends_a_training_between_two_steps_and_keeps_it(
+    signum, in_process, lab, monkeypatch
+):
     endless = Settings(**{**SETTINGS.as_dict(), "budget": "100000 steps"})
     plan = lab.cell("Slow", endless)
 
@@ -237,8 +239,10 @@ def test_a_signal_ends_a_training_between_two_steps_and_keeps_it(signum, in_proc
 
     told = []
     worker = lab.worker(endless, in_process=in_process)
-    plain = worker._note
-    worker._note = lambda message, *rest: (told.append(message), plain(message, *rest))
+    plain = work._Record.note
+    monkeypatch.setattr(
+        work._Record, "note", lambda own, message: (told.append(message), plain(own, message))
+    )
     thread = threading.Thread(target=interrupt)
     with lab.interrupts.installed():
         thread.start()

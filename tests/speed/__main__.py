@@ -11,6 +11,7 @@ import harness
 import intervals
 import peers
 import reading
+import side_by_side
 import starts
 import trainers
 import training_steps
@@ -27,6 +28,7 @@ SECTIONS = {
     "growth": reading.growth,
     "intervals": intervals.measure,
     "starts": starts.measure,
+    "budget": side_by_side.measure,
     "peers": peers.measure,
     "trainers": trainers.measure,
 }

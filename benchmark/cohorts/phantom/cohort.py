@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
+from benchmark.cohorts import places
 from benchmark.cohorts.base import Cohort, Labels, Progress, Record, Scan
 from benchmark.cohorts.phantom.cache import cache_path, read_labels, read_record, read_scan
 from benchmark.cohorts.phantom.difficulty import DEFAULT_DIFFICULTY, Difficulty
@@ -21,8 +21,7 @@ from benchmark.errors import UserError
 
 def default_cache() -> Path:
     """Return the folder made scans are kept in: ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mmwfanet" / "phantom"
+    return places.default_cache() / "phantom"
 
 
 class PhantomCohort(Cohort):
@@ -48,6 +47,7 @@ class PhantomCohort(Cohort):
     """
 
     name = "phantom"
+    one_scan_a_patient = True
     notes = (
         "The phantom is drawn by a program, not scanned: figures on it tell networks apart under "
         "equal conditions and say nothing of accuracy in patients.",
@@ -67,8 +67,15 @@ class PhantomCohort(Cohort):
             spacing = (None, float(spacing), float(spacing))
         self.recipe = Recipe(seed, spacing, difficulty)
         self.count = count
-        # Files of different recipes live in folders of their own; the count does not change them.
-        self.folder = Path(cache or default_cache()) / self._hash()[:16]
+        self._cache = cache
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where made scans are kept; looked for only once one is wanted.
+
+        Files of different recipes live in folders of their own; the count does not change them.
+        """
+        return Path(self._cache or default_cache()) / self._hash()[:16]
 
     def _hash(self, **more: object) -> str:
         content = {"phantom": VERSION, **asdict(self.recipe), **more}
@@ -104,15 +111,16 @@ class PhantomCohort(Cohort):
         kept = {id: read_record(cache_path(self.folder, id)) for id in self.ids()}
         missing = [id for id, record in kept.items() if record is None]
         if missing:
-            from rich.console import Console
             from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+            from benchmark.report.consoles import make_console
 
             columns = (
                 *Progress.get_default_columns()[:3],
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
             )
-            with Progress(*columns, console=Console(stderr=True)) as bar:
+            with Progress(*columns, console=make_console(stderr=True)) as bar:
                 task = bar.add_task("making phantom scans", total=len(missing))
 
                 def made(record: Record) -> None:

@@ -59,7 +59,8 @@ function draw(plot, print = false) {
 const plainText = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const short = (text, width) => {
   const most = width < 600 ? 20 : 44;
-  return plainText(text.length > most ? text.slice(0, most - 1) + "…" : text);
+  const end = Math.floor((most - 1) / 2);  // where what tells two titles apart may stand
+  return plainText(text.length > most ? text.slice(0, most - 1 - end) + "…" + text.slice(-end) : text);
 };
 const signed = (v) => (v === null ? "–" : (v > 0 ? "+" : v < 0 ? "−" : "") + Math.abs(v).toFixed(3));
 const span = (pair) => (pair ? signed(pair[0]) + " to " + signed(pair[1]) : "none");
@@ -81,7 +82,7 @@ function forest(panels, picked, width) {
   const symbol = (row) => decided(row) ? "diamond" : row.verdict === "these trained networks only" ? "diamond-open-dot" : "diamond-open";
   traces.push({ x: rows.map((r) => r.value), y: places, mode: "markers",
     marker: { size: 10, color: ink, symbol: rows.map(symbol), line: { width: 1.5, color: ink } },
-    hovertext: rows.map((r) => plainText(r.label) + "<br>" + signed(r.value) + "<br>over scans " + span(r.patients) +
+    hovertext: rows.map((r) => plainText(r.label) + "<br>" + signed(r.value) + "<br>over patients " + span(r.patients) +
       (r.both ? "<br>and trainings " + span(r.both) : "") + (r.verdict ? "<br>" + r.verdict : "")), hoverinfo: "text" });
   const ends = rows.flatMap((r) => [r.value, ...(r.patients || []), ...(r.both || [])]).concat(0);
   const least = Math.min(...ends), most = Math.max(...ends), room = 0.05 * (most - least || 1);
