@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -155,10 +156,8 @@ class CocaCohort(NamelessCohort):
             warnings.append(kind(f"{empty} outlines without points were passed over"))
         scan = scan_of(series, entry.id)
         if self._has_labels(entry):
-            scan = Scan(
-                scan.id, scan.centre, scan.voxels, scan.spacing,
-                labels_of(to_memory(series.image(labels)), Path(), 3), scan.geometry,
-            )  # fmt: skip
+            labels = labels_of(to_memory(series.image(labels)), Path(), 3)
+            scan = replace(scan, labels=labels)
         if not entry.labels:
             what = {"unlabelled": "for prediction alone", "no-calcium": "taken as no calcium"}
             warnings.append(f"missing XML: {what[self.missing_xml]} (option missing_xml)")

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import SimpleITK as sitk
+
 from benchmark.calcium import DEFAULT, Conventions
 from benchmark.cohorts.base import Scan
 from benchmark.cohorts.coca_place import coca_around, coca_below, coca_root
@@ -16,10 +18,11 @@ from benchmark.cohorts.dicom_seg import read_segmentations, segmentations_of
 from benchmark.cohorts.dicom_series import Series, read_series
 from benchmark.cohorts.disk import Entry
 from benchmark.cohorts.geometry import to_memory
+from benchmark.cohorts.hounsfield import read_hu
 from benchmark.cohorts.nameless import NamelessCohort
 from benchmark.cohorts.privacy import new_id
 from benchmark.cohorts.segment_names import table_of
-from benchmark.cohorts.volumes import check_hu, labels_of, voxels_of
+from benchmark.cohorts.volumes import labels_of
 from benchmark.errors import UserError
 
 __all__ = ["DicomCohort", "group_series", "scan_of"]
@@ -59,8 +62,7 @@ class DicomCohort(NamelessCohort):
         keep: bool = True,
         segments: Mapping[str, str | int] | None = None,
     ) -> None:
-        self.segments = {} if segments is None else table_of(segments, path)
-        super().__init__(path, cache, conventions, keep)
+        super().__init__(path, cache, conventions, keep, table_of(segments or {}, path))
 
     def _find(self) -> Iterable[Entry]:
         if not self.path.is_dir():
@@ -91,10 +93,6 @@ class DicomCohort(NamelessCohort):
                 patient=self._patient(headers[0].patient or headers[0].study),
             )
 
-    def _reading(self) -> str:
-        table = "".join(f" {name!r}:{label}" for name, label in sorted(self.segments.items()))
-        return f"{self.format}{table}"
-
     def _read(self, entry: Entry) -> tuple[Scan, list[str]]:
         headers = [
             header
@@ -119,8 +117,7 @@ def scan_of(series: Series, id: str) -> Scan:
     UserError
         If its values are not HU.
     """
-    check_hu(series.voxels, "the series")
     image = to_memory(series.image(series.voxels))
     x, y, z = image.GetSpacing()
-    voxels = voxels_of(image, "the series")
-    return Scan(id, "unknown", voxels, (z, y, x), None, series.geometry)
+    voxels, warnings = read_hu(sitk.GetArrayViewFromImage(image), "the series")
+    return Scan(id, "unknown", voxels, (z, y, x), None, series.geometry, warnings)

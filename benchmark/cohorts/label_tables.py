@@ -51,6 +51,11 @@ def tables_beside(path: Path) -> tuple[Path, ...]:
     return tuple(place for place in _tables(path.parent) if _read(place) is not None)
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is a table that names labels."""
+    return path.suffix.lower() in SUFFIXES and _read(path) is not None
+
+
 def _tables(folder: Path) -> tuple[Path, ...]:
     try:
         return _listed(folder, folder.stat().st_mtime_ns)

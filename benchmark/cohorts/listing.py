@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmark.cohorts.label_tables import is_table
 from benchmark.cohorts.pixel_files import is_file, parts_of
 from benchmark.cohorts.volumes import id_of
 from benchmark.errors import UserError
@@ -24,7 +25,7 @@ def ordinary(path: Path) -> bool:
 def image_files(folder: Path, pass_over: PassOver, where: str = "") -> dict[str, list[Path]]:
     """Return the image files of a folder by id, in order of names.
 
-    Pixel files that a header names belong to it.
+    Pixel files that a header names belong to it, and so do tables that name labels.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def image_files(folder: Path, pass_over: PassOver, where: str = "") -> dict[str,
             rest.append(path)
     named = pixel_files(path for paths in found.values() for path in paths) if rest else set()
     for path in rest:
-        if path not in named:
+        if path not in named and not is_table(path):
             pass_over(f"files in {where} that are no image file", path.name)
     return dict(found)
 
