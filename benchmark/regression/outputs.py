@@ -45,6 +45,8 @@ def as_junit(found: Checked) -> str:
             ElementTree.SubElement(case, "skipped", message=_printable(finding.message))
         elif finding.message:
             ElementTree.SubElement(case, "system-out").text = _printable(finding.message)
+    if found.sample:
+        ElementTree.SubElement(suite, "system-out").text = _printable(found.sample)
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
@@ -95,6 +97,8 @@ def as_markdown(found: Checked) -> str:
     listed = _pipes(heads, rows)
     parts.append(f"<details><summary>All {len(rows)} figures</summary>\n\n{listed}\n\n</details>")
     entry = found.baseline.entry
+    if found.sample:
+        parts.append(f"Scans: {_inline(found.sample)}.")
     parts.append(
         f"Baseline {found.path}, made {entry.date} at commit {entry.commit}: "
         f"{_inline(entry.reason)}"
