@@ -125,6 +125,7 @@ def _orcascore_names(
 def write_patients(patients: Patients, ids: Sequence[str], folder: Path) -> None:
     """Write `patients.csv` of a folder where a patient has several scans: numbers made anew."""
     if patients.together:
+        ids = sorted(ids)
         numbers = patients.numbers(ids)
         rows = ((id, f"{number + 1}") for id, number in zip(ids, numbers, strict=True))
         _write_csv(folder / PATIENTS_FILE, ("id", "patient"), rows)
