@@ -25,6 +25,7 @@ from benchmark.challenge.source import Source, open_source
 from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
 from benchmark.metrics import Estimate
+from benchmark.metrics.patients import FEW_PATIENTS
 
 OUTCOMES = ("found", "false", "missed")
 """True positive, false positive and false negative lesions, in words for a table."""
@@ -173,6 +174,9 @@ def figure_table(scored: ScoredSubmission) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+    few = [found for found in scored.figures.values() if FEW_PATIENTS in found.note]
+    if few:
+        lines.append(FEW_PATIENTS)
     for (measure, target), found in scored.figures.items():
         if not found.is_defined:
             lines.append(f"– {measure}, {target}: undefined, {found.note}")
@@ -189,7 +193,7 @@ def measure_rows(submissions: Iterable[ScoredSubmission]) -> list[dict]:
             "value [1]": found.value,
             "95 % interval, low [1]": found.low,
             "95 % interval, high [1]": found.high,
-            "patients": found.n,
+            "patients": found.n if found.patients is None else found.patients,
             "note": found.note,
         }
         for scored in submissions

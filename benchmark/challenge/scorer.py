@@ -239,7 +239,10 @@ def _outcomes(truth: np.ndarray, estimate: np.ndarray, amount: np.ndarray) -> np
 
 
 def measures(
-    patients: Sequence[PatientScore], resamples: int = RESAMPLES, seed: int = SEED
+    patients: Sequence[PatientScore],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    whose: Sequence[int] | None = None,
 ) -> dict[Key, Estimate]:
     """Compute all measures of a submission, with 95 % bootstrap intervals over patients.
 
@@ -255,6 +258,8 @@ def measures(
         One a patient, at least one.
     resamples, seed : int
         Number of bootstrap resamples and their seed.
+    whose : sequence of int, optional
+        Number of each entry's patient, where a patient has several scans; the challenge's have one.
 
     Returns
     -------
@@ -269,7 +274,8 @@ def measures(
     if not patients:
         raise ValueError("no patient to score")
     reference = np.stack([p.reference for p in patients])  # (n, 3, 4)
-    drawn = {"resamples": resamples, "seed": seed}
+    whose = range(len(patients)) if whose is None else whose
+    drawn = {"resamples": resamples, "seed": seed, "patients": whose}
     by_number = replicate(
         reference,
         None,

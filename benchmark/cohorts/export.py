@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.cohorts.base import Cohort, Progress, Scan
 from benchmark.cohorts.export_coca import write_coca
+from benchmark.cohorts.folder import PATIENTS_FILE
 from benchmark.cohorts.geometry import Geometry, to_scan_grid, write_image, write_labels
 from benchmark.cohorts.orcascore import NAME
+from benchmark.cohorts.patients import Patients, patients_of
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 
@@ -74,6 +76,7 @@ def export_cohort(
                 progress(done, len(ids))
         if format == "nifti":
             _write_csv(out / "centres.csv", ("id", "centre"), ((id, centres[id]) for id in ids))
+            write_patients(patients_of(cohort, ids), ids, out)
         elif format == "nnunet":
             _write_dataset(out / "dataset.json", len(ids) - len(test & set(ids)))
         if names:
@@ -117,6 +120,15 @@ def _orcascore_names(
         counts[part, centres[id]] += 1
         names[id] = f"{part}V{vendors[centres[id]]}P{counts[part, centres[id]]}"
     return names
+
+
+def write_patients(patients: Patients, ids: Sequence[str], folder: Path) -> None:
+    """Write `patients.csv` of a folder where a patient has several scans: numbers made anew."""
+    if patients.together:
+        ids = sorted(ids)
+        numbers = patients.numbers(ids)
+        rows = ((id, f"{number + 1}") for id, number in zip(ids, numbers, strict=True))
+        _write_csv(folder / PATIENTS_FILE, ("id", "patient"), rows)
 
 
 def _write_dataset(path: Path, count: int) -> None:

@@ -15,6 +15,9 @@ from benchmark.errors import UserError
 __all__ = ["FolderCohort", "ScanCheck", "read_scan", "save_labels"]
 
 
+PATIENTS_FILE = "patients.csv"
+
+
 class FolderCohort(DiskCohort):
     """Scans and reference labels in a folder; see `DiskCohort` for the parameters.
 
@@ -23,15 +26,17 @@ class FolderCohort(DiskCohort):
         FOLDER/images/patient1.nii.gz    CT in HU, any orientation
         FOLDER/labels/patient1.nii.gz    0 background, 1 LAD with left main, 2 LCX, 3 RCA
         FOLDER/centres.csv               optional: id,centre
+        FOLDER/patients.csv              optional: id,patient
 
     Files are `.nii`, `.nii.gz`, `.nrrd`, `.mha` or `.mhd`; the name without suffix is the scan's
-    id and stands for one patient. Labels on voxels not above the threshold are dropped.
+    id and stands for one patient, unless `patients.csv` names the patient. Labels on voxels not
+    above the threshold are dropped.
 
     Raises
     ------
     UserError
-        If the folder lacks `images/` or `labels/`, holds no image file, or `centres.csv` cannot
-        be understood.
+        If the folder lacks `images/` or `labels/`, holds no image file, or `centres.csv` or
+        `patients.csv` cannot be understood.
     """
 
     format = "folder"
@@ -49,10 +54,13 @@ class FolderCohort(DiskCohort):
         centres = _read_centres(self.path / "centres.csv")
         for id in sorted(set(centres) - set(images)):
             self._pass_over("ids in centres.csv that are no scan", id)
+        patients = _read_patients(self.path / PATIENTS_FILE)
         for id in sorted(set(images) | set(labels)):
             fault = self._fault(id, images, labels)
             files = (tuple(images.get(id, ())[:1]), tuple(labels.get(id, ())[:1]))
-            yield Entry(id, *files, centre=centres.get(id, "unknown"), fault=fault)
+            patient = self._patient(patients.get(id, ""))
+            centre = centres.get(id, "unknown")
+            yield Entry(id, *files, centre=centre, patient=patient, fault=fault)
 
     def _fault(self, id: str, images: dict, labels: dict) -> str:
         """Say which file is missing or superfluous, or leaves the folder; "" if none."""
@@ -84,6 +92,24 @@ class FolderCohort(DiskCohort):
 
     def _labels_place(self) -> Path:
         return self.path / "labels"
+
+
+def _read_patients(path: Path) -> dict[str, str]:
+    """Read `patients.csv` as {id: patient}; a table of that name without these columns is not ours.
+
+    Empty if there is none.
+    """
+    if not path.exists():
+        return {}
+    patients: dict[str, str] = {}
+    names, rows = read_csv(path)
+    if not {"id", "patient"} <= set(names):
+        return {}
+    for line, row in rows:
+        id, patient = row["id"], row["patient"]
+        if id and patients.setdefault(id, patient) != patient:
+            raise UserError(f"{path}: line {line} gives {id} a second patient")
+    return patients
 
 
 def _read_centres(path: Path) -> dict[str, str]:

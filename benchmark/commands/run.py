@@ -212,6 +212,7 @@ def run(
 
 def _cross_validate(request, display, folds: int) -> int:
     """Run every fold, then join their label maps and score them as orCaScore does."""
+    from benchmark.cohorts.patients import patients_of
     from benchmark.report.files import write_files
     from benchmark.report.leaderboard import make_board
     from benchmark.runs.folds import board_lines, join, run_folds, score_joined, write_joined
@@ -224,7 +225,9 @@ def _cross_validate(request, display, folds: int) -> int:
     if not joined:
         raise UserError("none of the methods gives labels, which the challenge scores")
     with display.counting("scans scored") as progress:
-        scored = score_joined(joined, outcomes[0].cohort.load, progress=progress)
+        cohort = outcomes[0].cohort
+        whose = patients_of(cohort, joined[0].classes)
+        scored = score_joined(joined, cohort.load, progress=progress, patients=whose)
     lines = board_lines(scored, len(joined[0].classes), folds)
     for line in lines:
         display.say(line)

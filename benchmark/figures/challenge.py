@@ -174,8 +174,9 @@ def _shown_rows(
     for key in SIX:
         for scored in submissions:
             found = scored.figures[key]
+            patients = found.n if found.patients is None else found.patients
             rows.append(
-                _row(key, scored.name, "measured", found.value, found.low, found.high, found.n)
+                _row(key, scored.name, "measured", found.value, found.low, found.high, patients)
             )
         for name, figures in printed.items():
             value = figures.get(PRINTED_AS.get(key, ("", "")))

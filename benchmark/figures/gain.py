@@ -25,6 +25,7 @@ from benchmark.figures.style import (
     styled,
 )
 from benchmark.metrics.gain import Gains, gains, task_keys
+from benchmark.metrics.patients import FEW_PATIENTS
 from benchmark.report.measure import measure
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell, Store
@@ -285,7 +286,7 @@ def _single_panel(axes: Axes, found: Gains) -> None:
         axes.errorbar(
             here,
             places,
-            xerr=np.where(np.isfinite(reach), reach, 0.0),
+            xerr=np.where(np.isfinite(reach), reach, np.nan),  # no bar, not one of no width
             fmt=marker,
             color=colour,
             markersize=3.5,
@@ -353,11 +354,15 @@ def caption(found: Gains, models: Models) -> str:
         f"{task} ({why})" for task, why in zip(found.tasks, found.reasons, strict=True) if why
     ]
     marked = f" Undefined and hatched, never computed: {', '.join(undefined)}." if undefined else ""
+    intervals = (
+        "Intervals: 95 %, percentile bootstrap, the same resamples of patients for all models."
+    )
+    if any(FEW_PATIENTS in one.note for one in found.together):
+        intervals = f"{FEW_PATIENTS[0].upper()}{FEW_PATIENTS[1:]}."
     return (
         f"Pairwise performance gain sqrt(P'_i P'_j / (P_i P_j)) of 16 tasks, seeds {seeds}: P "
         f"alone from the S-model (segmentation, {found.measures[0]}) and the Q-model (scores, "
         f"{found.measures[-1]}), P' from the joint model, all under one budget and split. The "
         "paper does not say which measure P is; this is our choice. "
-        f"{RANK_ONE} Intervals: 95 %, percentile bootstrap, the same resamples of patients for all "
-        f"models.{marked}"
+        f"{RANK_ONE} {intervals}{marked}"
     )

@@ -324,7 +324,7 @@ def _panel(axes: Axes, points: list[Point], curves: Sequence[Curve]) -> None:
         axes.errorbar(
             x,
             y,
-            yerr=np.where(np.isfinite(reach), reach, 0.0),
+            yerr=np.where(np.isfinite(reach), reach, np.nan),  # no bar, not one of no width
             fmt=curve.marker,
             color=curve.colour,
             capsize=1.5,
@@ -442,11 +442,15 @@ def caption(found: Sequence[tuple[Sweep, list[Point]]]) -> str:
     broken = {point.value for _, points in found for point in points} & {0.0, math.inf}
     gap = ", broken before 0 or infinity" if broken else ""
     seeds = max(point.seeds for _, points in found for point in points)
+    figures = [f for _, points in found for point in points for f in point.figures.values()]
+    bars = (
+        "Bars: 95 % intervals, percentile bootstrap over patients; they tell how far the figure "
+        f"would move with other patients, not with another seed (seeds: {seeds})."
+    )
+    if figures and all(math.isnan(figure.low) for figure in figures):
+        bars = f"No figure has an interval ({figures[0].note})."
     return (
         f"Performance of both tasks against {against}, all else as in the default (dashed): F1 of "
-        "the mask, ICC of the score head. Bars: 95 % intervals, percentile bootstrap over "
-        "patients; they tell how far the figure would move with other patients, not with another "
-        "seed "
-        f"(seeds: {seeds}). The paired differences to the default, with their intervals, are in "
-        f"the table. Logarithmic axis{gap}."
+        f"the mask, ICC of the score head. {bars} The paired differences to the default, with "
+        f"their intervals, are in the table. Logarithmic axis{gap}."
     )

@@ -21,6 +21,7 @@ from benchmark.errors import UserError
 from benchmark.hidden.hold_out import (
     Public,
     labels_of,
+    patients_of_hidden,
     read_hidden,
     read_public,
 )
@@ -41,6 +42,7 @@ from benchmark.report.board import Board, Line, Row
 from benchmark.report.files import as_csv, as_json, as_markdown
 from benchmark.report.leaderboard import RANKED
 from benchmark.report.measure import difference, figures_of, marks, measure
+from benchmark.report.reliance import counted_scans, few_patients, sample
 from benchmark.runs.display import Display
 from benchmark.runs.store import KeptCell
 from benchmark.whole import write_text
@@ -139,7 +141,7 @@ def make_hidden_board(board: Public, entries: tuple[Entry, ...]) -> Board:
         figures, filled = measure([entry.cell], source, entry.cell)
         measured.append(figures)
         rows.append((entry, Line(source, figures_of(figures, {}), filled)))
-    # nobody's training is known here: entries are told apart by scans alone
+    # nobody's training is known here: entries are told apart by patients alone
     found = marks(measured, [line.source for _, line in rows], RANKED, {})
     main = ("F1", "whole")
     best = next(
@@ -160,7 +162,7 @@ def make_hidden_board(board: Public, entries: tuple[Entry, ...]) -> Board:
     return Board(
         suite="hold-out",
         title=f"Hidden test part of {board.cohort}",
-        scale=f"{len(board.images)} scans",
+        scale=counted_scans(len(board.images), sample(made)[1]),
         rows=tuple(made),
         facts=(
             ("board", board.board),
@@ -169,6 +171,7 @@ def make_hidden_board(board: Public, entries: tuple[Entry, ...]) -> Board:
             ("limit", f"results of a team that are scored: {limit}"),
         ),
         notes=(
+            *few_patients(made),
             "Predictions made elsewhere and sent in; what a system was trained on, and whether a "
             "person drew its labels, is its makers' word.",
             *board.notes,
@@ -189,6 +192,7 @@ def read_entries(hidden: Path) -> tuple[Entry, ...]:
     if not place.is_dir():
         return ()
     found = []
+    whose = patients_of_hidden(hidden)
     for folder in sorted(place.iterdir()):
         if folder.name.startswith("."):
             continue
@@ -209,6 +213,7 @@ def read_entries(hidden: Path) -> tuple[Entry, ...]:
                 state="finished",
                 notes=tuple(own["notes"]),
                 ids=ids,
+                patients=None if whose is None else whose.numbers(ids),
                 **arrays,
             )
             found.append(Entry(**values, cell=cell))
@@ -277,6 +282,8 @@ def _judge(
     if sent.kind == "scores":
         scores, source = read_table(sent.folder / TABLE, sent.columns)
         judged = judge_scores(judged.ids, judged.reference, judged.worst_fp, scores, source)
+    whose = patients_of_hidden(hidden)
+    judged.patients = None if whose is None else whose.numbers(judged.ids)
     return outside_cell(sent.system, judged)
 
 

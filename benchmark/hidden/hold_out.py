@@ -26,8 +26,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from benchmark.cohorts.base import Cohort, Progress
-from benchmark.cohorts.export import file_geometry
+from benchmark.cohorts.export import file_geometry, write_patients
 from benchmark.cohorts.geometry import to_scan_grid, write_image, write_labels
+from benchmark.cohorts.patients import Patients, patients_of, read_patients
 from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 from benchmark.hidden.guard import MARK
@@ -79,11 +80,15 @@ class Hidden:
     board, salt : str
     labels : dict of str
         SHA-256 of each label map by scan id.
+    patients : dict or None
+        Whose scans they are, as `benchmark.cohorts.patients.Patients.as_json` gives it; None in
+        folders of earlier versions. No part of the commitment, which is one to the labels.
     """
 
     board: str
     salt: str
     labels: dict[str, str]
+    patients: dict | None = None
 
     @property
     def commitment(self) -> str:
@@ -127,7 +132,8 @@ def hold_out(
         # open to its owner alone
         drafts.append(Path(tempfile.mkdtemp(prefix=f".{hidden.name}-", dir=hidden.parent)))
         images, labels = _write_scans(cohort, split, *drafts, progress)
-        secret = Hidden(secrets.token_hex(6), secrets.token_hex(16), labels)
+        whose = patients_of(cohort, split.test).as_json()
+        secret = Hidden(secrets.token_hex(6), secrets.token_hex(16), labels, whose)
         known = Public(
             secret.board,
             cohort.name,
@@ -199,6 +205,21 @@ def read_hidden(folder: Path, public: Public) -> Hidden:
     return found
 
 
+def patients_of_hidden(folder: Path) -> Patients | None:
+    """Whose scans the hidden test scans are; None where the folder does not say.
+
+    Raises
+    ------
+    UserError
+        If the folder is damaged.
+    """
+    values = _read(folder / MARK, "a folder of hidden labels").get("patients")
+    try:
+        return None if values is None else read_patients(values)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{folder / MARK}: damaged; restore it from a copy") from None
+
+
 def image_of(public: Path, id: str) -> Path:
     """A test scan's image file."""
     return public / "test" / "images" / f"{file_name(id)}{SUFFIX}"
@@ -246,6 +267,7 @@ def _write_scans(
             images[id], labels[id] = sha256(image), sha256(drawn)
         if progress is not None:
             progress(done, total)
+    write_patients(patients_of(cohort, split.train), split.train, public / "train")
     return images, labels
 
 

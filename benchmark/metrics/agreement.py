@@ -245,6 +245,6 @@ def mae(
         weights, count = scan_weights(n, grouping, resamples, seed), count_of(n, grouping)
         replicates = weighted_mae(r[:, None], e[:, None], weights)
         low, high, note = interval_over(replicates[:, 0], count)
-        return Estimate(value, low, high, n, note, count)
+        return Estimate(value, low, high, n, note, None if grouping is None else count)
 
     return _each_column(one, reference, estimate)

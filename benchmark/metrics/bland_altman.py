@@ -116,14 +116,15 @@ def bland_altman(
     n, difference, mean = r.size, e - r, r / 2 + e / 2
     grouping = grouping_of(patients, n)
     count = count_of(n, grouping)
+    known = None if grouping is None else count
     if n < MIN_SCANS:
-        nothing = Estimate.undefined(TOO_FEW, n, count)
+        nothing = Estimate.undefined(TOO_FEW, n, known)
         return Agreement(mean, difference, *(nothing for _ in range(4)))
     if (difference == difference[0]).all():
         few = count < MIN_PATIENTS
         value, note = float(difference[0]), FEW_PATIENTS if few else NO_SPREAD
         same, every = (
-            Estimate(own, end, end, n, note, count)
+            Estimate(own, end, end, n, note, known)
             for own, end in ((value, math.nan if few else value), (1.0, math.nan if few else 1.0))
         )
         return Agreement(mean, difference, same, same, same, every)
@@ -137,7 +138,7 @@ def bland_altman(
         drawn = bias_and_limits(scaled, scan_weights(n, grouping, resamples, seed))
         ends = [interval_over(figure, count) for figure in drawn]
     estimates = (
-        Estimate(float(value * size), float(low * size), float(high * size), n, note, count)
+        Estimate(float(value * size), float(low * size), float(high * size), n, note, known)
         for value, (low, high, note), size in zip(values, ends, (unit, unit, unit, 1), strict=True)
     )
     return Agreement(mean, difference, *estimates)

@@ -152,7 +152,7 @@ def _named(
     resampled: Array,
     n: int,
     drawn: tuple[int, int],
-    grouping: Grouping,
+    grouping: Grouping | None,
     note: str,
     reason: str,
 ) -> dict[Key, Replicates]:

@@ -153,11 +153,11 @@ def gains(
     for j, value in enumerate(single_gain(*values)):
         if reasons[j]:
             why = join_notes(reasons[j], t[j].note, a[j].note)
-            found.append(Estimate.undefined(why, n, patients))
+            found.append(Estimate.undefined(why, n, t[0].known_patients))
             continue
         low, high, note = interval_over(drawn[:, j], patients)
         note = join_notes(t[j].few, a[j].few) or note
-        found.append(Estimate(float(value), low, high, n, note, patients))
+        found.append(Estimate(float(value), low, high, n, note, t[0].known_patients))
     pairs = pairwise_gain(*values)
     low, high = np.full_like(pairs, np.nan), np.full_like(pairs, np.nan)
     for i in range(len(keys)):

@@ -119,5 +119,6 @@ def linear_kappa(
     drawn = weighted_kappa(r, e, scan_weights(r.size, grouping, resamples, seed))
     low, high, note = interval_over(drawn, count)
     whole = value == 1.0 and count >= MIN_PATIENTS
+    known = None if grouping is None else count
     perfect = "no disagreement: the interval has no width" if whole else ""
-    return Estimate(value, low, high, r.size, join_notes(perfect, note), count)
+    return Estimate(value, low, high, r.size, join_notes(perfect, note), known)

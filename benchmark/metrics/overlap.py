@@ -129,7 +129,7 @@ def pooled_ratios(
 
 
 def support_of(
-    tp: Array, fp: Array, fn: Array, grouping: Grouping = ()
+    tp: Array, fp: Array, fn: Array, grouping: Grouping | None = ()
 ) -> dict[str, NDArray[np.int64]]:
     """Patients that each ratio rests on: those with any volume above or below its line.
 
@@ -138,7 +138,7 @@ def support_of(
     Parameters
     ----------
     tp, fp, fn : numpy.ndarray, shape (n, 4)
-    grouping : tuple of int
+    grouping : tuple of int or None
         See `patients.grouping_of`.
 
     Returns
@@ -206,5 +206,7 @@ def overlap_estimates(
             few = FEW_PATIENTS if count < MIN_PATIENTS else rests_on(support[ratio][index])
             if few:
                 low, high, note = np.nan, np.nan, few
-            found[ratio, target] = Estimate(value, low, high, n, note, count)
+            found[ratio, target] = Estimate(
+                value, low, high, n, note, None if grouping is None else count
+            )
     return found

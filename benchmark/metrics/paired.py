@@ -98,12 +98,12 @@ def paired_difference(a: Replicates, b: Replicates) -> PairedDifference:
     notes = [f"{side}: {x.note}" for side, x in (("a", a), ("b", b)) if x.note]
     if math.isnan(value):
         nothing = (math.nan,) * 3
-        return PairedDifference(value, *nothing, a.n, join_notes(*notes), a.patients)
+        return PairedDifference(value, *nothing, a.n, join_notes(*notes), a.known_patients)
     few = join_notes(a.few, b.few)
     resampled = a.resampled - b.resampled
     low, high, note = interval_over(resampled, a.patients)
     p, notes = two_sided_p(resampled), join_notes(*notes, few or note)
-    return PairedDifference(value, low, high, p, a.n, notes, a.patients)
+    return PairedDifference(value, low, high, p, a.n, notes, a.known_patients)
 
 
 def paired_differences(

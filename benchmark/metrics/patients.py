@@ -28,8 +28,8 @@ FEW_PATIENTS = f"fewer than {MIN_PATIENTS} patients: no interval"
 SEVERAL_SCANS = "no interval: it assumes one scan a patient"
 
 
-def grouping_of(patients: ArrayLike | Sequence | None, n: int) -> Grouping:
-    """Number the patients of n scans.
+def grouping_of(patients: ArrayLike | Sequence | None, n: int) -> Grouping | None:
+    """Number the patients of n scans; None where nobody knows them: each scan counts as one.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def grouping_of(patients: ArrayLike | Sequence | None, n: int) -> Grouping:
         If there is not one patient a scan.
     """
     if patients is None:
-        return ()
+        return None
     own = np.asarray(patients).tolist()
     if not isinstance(own, list) or len(own) != n:
         given = len(own) if isinstance(own, list) else 0
@@ -53,12 +53,12 @@ def grouping_of(patients: ArrayLike | Sequence | None, n: int) -> Grouping:
     return () if len(numbers) == n else found
 
 
-def count_of(n: int, grouping: Grouping) -> int:
+def count_of(n: int, grouping: Grouping | None) -> int:
     """Patients of n scans."""
     return max(grouping) + 1 if grouping else n
 
 
-def supporting(present: NDArray[np.bool_], grouping: Grouping) -> NDArray[np.int64]:
+def supporting(present: NDArray[np.bool_], grouping: Grouping | None) -> NDArray[np.int64]:
     """Patients with anything in each column of (n, k): those that a pooled ratio rests on."""
     if not grouping:
         return present.sum(axis=0)
@@ -69,7 +69,7 @@ def supporting(present: NDArray[np.bool_], grouping: Grouping) -> NDArray[np.int
 
 @lru_cache(maxsize=8)
 def scan_weights(
-    n: int, grouping: Grouping = (), resamples: int = RESAMPLES, seed: int = SEED
+    n: int, grouping: Grouping | None = (), resamples: int = RESAMPLES, seed: int = SEED
 ) -> NDArray[np.float64]:
     """How often each scan occurs in each resample of patients.
 
@@ -80,7 +80,7 @@ def scan_weights(
     ----------
     n : int
         Scans.
-    grouping : tuple of int
+    grouping : tuple of int or None
         See `grouping_of`.
     resamples, seed : int
 

@@ -75,8 +75,9 @@ class Replicates:
         (resamples, seed) of the bootstrap.
     note : str
         Why undefined, what was missing.
-    grouping : tuple of int
-        Whose scans they are, see `patients.grouping_of`.
+    grouping : tuple of int or None
+        Whose scans they are, see `patients.grouping_of`; None: nobody knows, each counts as one
+        patient's.
     support : int or None
         Patients that the figure rests on, where others cannot move it; None: all.
     """
@@ -86,7 +87,7 @@ class Replicates:
     n: int
     drawn: tuple[int, int]
     note: str = ""
-    grouping: Grouping = ()
+    grouping: Grouping | None = None
     support: int | None = None
 
     def __post_init__(self) -> None:
@@ -95,8 +96,13 @@ class Replicates:
 
     @property
     def patients(self) -> int:
-        """Number of patients."""
+        """Number of patients that resamples are drawn from."""
         return count_of(self.n, self.grouping)
+
+    @property
+    def known_patients(self) -> int | None:
+        """The same, to be printed; None where nobody knows."""
+        return None if self.grouping is None else self.patients
 
     @property
     def few(self) -> str:
@@ -108,7 +114,7 @@ class Replicates:
     @property
     def sample(self) -> tuple:
         """What two figures must share to be compared: scans, whose they are, and resamples."""
-        return self.n, self.grouping, self.drawn
+        return self.n, self.grouping or (), self.drawn
 
     def interval(self) -> tuple[float, float, str]:
         """95 % percentile interval over patients, and what is to be known of it.
@@ -133,7 +139,11 @@ def _mean_of_defined(columns: Array) -> Array:
 
 
 def _score_figures(
-    reference: Array, seeds: Array, weights: Array, drawn: tuple[int, int], grouping: Grouping
+    reference: Array,
+    seeds: Array,
+    weights: Array,
+    drawn: tuple[int, int],
+    grouping: Grouping | None,
 ) -> dict[Key, Replicates]:
     """ICC, PCC, MAE of 12 scores, their means, and kappa. Shapes (n, 12), (s, n, 12), (B, n)."""
     n = len(reference)
@@ -193,7 +203,11 @@ def _by_figure(
 
 
 def _kappa_figure(
-    reference: Array, seeds: Array, weights: Array, drawn: tuple[int, int], grouping: Grouping
+    reference: Array,
+    seeds: Array,
+    weights: Array,
+    drawn: tuple[int, int],
+    grouping: Grouping | None,
 ) -> Replicates:
     """Kappa of the risk categories; reference Agatston scores (n,), estimated ones (s, n)."""
     n, truth = len(reference), categories_of(reference)
@@ -214,7 +228,7 @@ def _overlap_figures(
     overlap: list[tuple[Array, Array, Array, int]],
     weights: Array,
     drawn: tuple[int, int],
-    grouping: Grouping,
+    grouping: Grouping | None,
 ) -> dict[Key, Replicates]:
     """Sensitivity, PPV and F1; one tuple (tp, fp, fn, missing scans) a seed."""
     values = [pooled_ratios(tp, fp, fn) for tp, fp, fn, _ in overlap]

@@ -24,12 +24,12 @@ NO_WIDTH = "all resamples agree: the interval has no width"
 def as_estimate(figure: Replicates) -> Estimate:
     """Turn one figure and its resamples into an estimate with a percentile interval."""
     if np.isnan(figure.value):
-        return Estimate.undefined(figure.note or "undefined", figure.n, figure.patients)
+        return Estimate.undefined(figure.note or "undefined", figure.n, figure.known_patients)
     low, high, note = figure.interval()
     if low == high:
         note = join_notes(note, NO_WIDTH)
     note = join_notes(figure.note, note)
-    return Estimate(figure.value, low, high, figure.n, note, figure.patients)
+    return Estimate(figure.value, low, high, figure.n, note, figure.known_patients)
 
 
 def as_estimates(figures: dict[Key, Replicates], n: int) -> dict[Key, Estimate]:

@@ -175,7 +175,7 @@ def contrast(terms: Sequence[Term], offset: float = 0.0) -> Contrast:
     """
     figures = [figure for _, figure, _ in terms]
     _check_alike(figures)
-    n, patients = figures[0].n, figures[0].patients
+    n, patients = figures[0].n, figures[0].known_patients
     note = join_notes(*(figure.note for figure in figures))
     value = sum(weight * figure.value for weight, figure, _ in terms) + offset
     if math.isnan(value):
@@ -183,7 +183,7 @@ def contrast(terms: Sequence[Term], offset: float = 0.0) -> Contrast:
         why = note or "undefined"
         return Contrast(*nothing, known=True, n=n, note=why, patients=patients)
     resampled = sum(weight * figure.resampled for weight, figure, _ in terms) + offset
-    low, high, undefined = interval_over(resampled, patients)
+    low, high, undefined = interval_over(resampled, figures[0].patients)
     few = join_notes(*(figure.few for figure in figures))
     se, df = _training(terms)
     known = not math.isnan(se)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import __version__
+from benchmark.cohorts.patients import patients_in, scans_in_words
 from benchmark.errors import UserError
 from benchmark.methods import Method
+from benchmark.metrics.patients import MIN_PATIENTS
 from benchmark.regression.baseline import Baseline, Entry, read_baseline, write_baseline
 from benchmark.regression.conditions import DEVICE, THREADS, Watched, refuse_other
 from benchmark.regression.cost import Cost, measure_costs, prepare_costs
@@ -53,6 +55,8 @@ class Checked:
     findings : tuple of Finding
     machine : dict
         Where it was made.
+    sample : str
+        Scans and patients that the figures are of, and a warning where the patients are too few.
     """
 
     suite: str
@@ -61,6 +65,7 @@ class Checked:
     seeds: tuple[int, ...]
     findings: tuple[Finding, ...]
     machine: dict
+    sample: str = ""
 
     @property
     def faults(self) -> tuple[Finding, ...]:
@@ -135,7 +140,15 @@ def check(
         # a network that could not be trained has said so already
         lost = {cell.method for cell in outcome.failed}
         findings += _check_costs(target, outcome, baseline, machine, lost, display)
-    return Checked(target.suite.name, path, baseline, tuple(seeds), tuple(findings), machine)
+    return Checked(
+        target.suite.name,
+        path,
+        baseline,
+        tuple(seeds),
+        tuple(findings),
+        machine,
+        sample_of(outcome.plan),
+    )
 
 
 def update(
@@ -199,6 +212,18 @@ def update(
     )
     write_baseline(path, baseline)
     return baseline
+
+
+def sample_of(plan: dict) -> str:
+    """Scans and patients of a run in words; with fewer than three test patients what that means."""
+    found, ids = patients_in(plan), plan["split"]["test"]
+    count = len(ids) if found is None else found.count(ids)
+    if count >= MIN_PATIENTS:
+        return scans_in_words(plan)
+    return (
+        f"{scans_in_words(plan)}: with fewer than {MIN_PATIENTS} test patients a figure that "
+        "passes or falls says something of these scans alone"
+    )
 
 
 def machine_of(outcome: Outcome) -> dict:

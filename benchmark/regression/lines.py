@@ -115,6 +115,8 @@ def print_checked(found: Checked, console: Console) -> None:
     for finding in costs:
         factor, limit = finding.value / finding.baseline, finding.limit / finding.baseline
         say(f"{finding.name}: {factor:.2f} times the baseline's (at most {limit:.2f})")
+    if found.sample:
+        say(f"scans      {found.sample}")
     say(f"baseline   {found.path}: {len(found.baseline.seeds)} seeds, {entry.date}, {entry.reason}")
     for finding in found.findings:
         if finding.verdict == GAINED:

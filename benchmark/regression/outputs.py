@@ -46,6 +46,8 @@ def as_junit(found: Checked) -> str:
             ElementTree.SubElement(case, "skipped", message=_printable(finding.message))
         elif finding.message:
             ElementTree.SubElement(case, "system-out").text = _printable(finding.message)
+    if found.sample:
+        ElementTree.SubElement(suite, "system-out").text = _printable(found.sample)
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
@@ -99,6 +101,8 @@ def as_markdown(found: Checked) -> str:
     listed = markdown.table(heads, rows, left=len(heads))
     parts.append(f"<details><summary>All {len(rows)} figures</summary>\n\n{listed}\n\n</details>")
     entry = found.baseline.entry
+    if found.sample:
+        parts.append(f"Scans: {_inline(found.sample)}.")
     parts.append(
         f"Baseline {found.path}, made {entry.date} at commit {entry.commit}: "
         f"{markdown.text(entry.reason)}"

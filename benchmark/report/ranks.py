@@ -172,7 +172,7 @@ def rank_rows(ranks: Ranks) -> list[tuple[str, ...]]:
 
 def closing(ranks: Ranks) -> list[str]:
     """The lines under the table."""
-    known = [f for f in (*ranks.scores.figures, *ranks.segmentation.figures) if f.patients]
+    known = [f for f in (*ranks.scores.figures, *ranks.segmentation.figures) if f.n]
     over = f" ({counted_scans(known[0].n, known[0].patients)})" if known else ""
     if ranks.scores.note == NO_RANKS:
         return [f"{NO_RANKS}{over}; the figures stand alone", *ranks.notes]

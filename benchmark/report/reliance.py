@@ -31,7 +31,7 @@ def sample(rows: Iterable[Row]) -> tuple[int, int | None]:
 def few_patients(rows: Iterable[Row]) -> tuple[str, ...]:
     """The sentence for a board of fewer than three patients; nothing otherwise."""
     scans, patients = sample(rows)
-    if not scans or patients is None or patients >= MIN_PATIENTS:
+    if not scans or (scans if patients is None else patients) >= MIN_PATIENTS:
         return ()
     return (
         f"{counted_scans(scans, patients)}: with fewer than {MIN_PATIENTS} patients there are no "

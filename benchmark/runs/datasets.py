@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark.calcium import RISK_NAMES, SCORES, TARGETS, score_scan
 from benchmark.cohorts.base import Cohort
+from benchmark.cohorts.patients import patients_of
 from benchmark.cohorts.same_scans import same_scans
 from benchmark.cohorts.scan_check import ScanCheck
 from benchmark.cohorts.split import Split
@@ -215,6 +216,12 @@ def export_data(
     with display.counting(f"writing {cohort.name}") as progress:
         export_cohort(cohort, ids, format, out, split, progress)
     display.say(f"{len(ids)} scans written as {format}: {out}")
+    whose = patients_of(cohort, ids)
+    if whose.together and format != "nifti":
+        display.say(
+            f"warning: {format} says nothing of patients: these scans of {whose.count(ids)} "
+            "patients will be taken for patients of their own"
+        )
 
 
 def describe_data(

@@ -18,7 +18,10 @@ from benchmark.calcium import label_candidates
 from benchmark.challenge.score import ScoredSubmission
 from benchmark.challenge.scorer import AS_STATED, SIX, Key, Rules, measures, score_patient
 from benchmark.cohorts.base import Scan
+from benchmark.cohorts.patients import Patients
 from benchmark.errors import UserError
+from benchmark.metrics.patients import FEW_PATIENTS, MIN_PATIENTS
+from benchmark.report.reliance import counted_scans
 from benchmark.runs.display import Display
 from benchmark.runs.execute import Outcome, execute
 from benchmark.runs.request import Request
@@ -120,6 +123,7 @@ def score_joined(
     load: Callable[[str], Scan],
     rules: Rules = AS_STATED,
     progress: Progress | None = None,
+    patients: Patients | None = None,
 ) -> list[ScoredSubmission]:
     """Score joined label maps by the challenge's measures; each scan is read once.
 
@@ -132,6 +136,8 @@ def score_joined(
     rules : Rules
     progress : callable, optional
         Called as ``progress(done, total)`` after each scan.
+    patients : Patients, optional
+        Whose scans they are; without it each is of another patient.
 
     Raises
     ------
@@ -139,7 +145,8 @@ def score_joined(
         If a scan is not the one that the run saw.
     """
     ids = sorted(joined[0].classes)
-    patients: list[dict] = [{} for _ in joined]
+    scores: list[dict] = [{} for _ in joined]
+    whose = None if patients is None else patients.numbers(ids)
     for done, id in enumerate(ids, start=1):
         scan = load(id)
         components, count = label_candidates(scan.voxels, rules.conventions)
@@ -151,16 +158,19 @@ def score_joined(
                     f"{len(classes) - 1} when it was labelled; run the suite again"
                 )
             labels = None if classes is None else classes[components]
-            patients[place][id] = score_patient(
-                scan.voxels, scan.labels, labels, scan.spacing, rules
-            )
+            scores[place][id] = score_patient(scan.voxels, scan.labels, labels, scan.spacing, rules)
         if progress:
             progress(done, len(ids))
     return [
         ScoredSubmission(
-            one.name, scored, measures(tuple(scored.values())), tuple(one.worst), (), ()
+            one.name,
+            scored,
+            measures(tuple(scored.values()), whose=whose),
+            tuple(one.worst),
+            (),
+            (),
         )
-        for one, scored in zip(joined, patients, strict=True)
+        for one, scored in zip(joined, scores, strict=True)
     ]
 
 
@@ -197,7 +207,7 @@ def write_joined(
     return [folder / "board.txt", folder / "joined.json", *drawn]
 
 
-def board_lines(scored: Sequence[ScoredSubmission], patients: int, folds: int) -> list[str]:
+def board_lines(scored: Sequence[ScoredSubmission], scans: int, folds: int) -> list[str]:
     """The six measures of figure 10, a row for each method, published figures below."""
     from benchmark.figures.challenge import PRINTED_AS, TITLES, published
 
@@ -217,6 +227,10 @@ def board_lines(scored: Sequence[ScoredSubmission], patients: int, folds: int) -
         (name, *(_plain(figures.get(PRINTED_AS.get(key, ("", "")))) for key in keys))
         for name, figures in published().items()
     ]
+    patients = scored[0].figures[SIX[0]].patients
+    few = patients is not None and patients < MIN_PATIENTS
+    over = FEW_PATIENTS if few else "95 % intervals, bootstrap over patients"
+    training = counted_scans(scans, patients).replace(" scan", " training scan", 1)
     rows = [head, *ours, *printed]
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
 
@@ -228,8 +242,8 @@ def board_lines(scored: Sequence[ScoredSubmission], patients: int, folds: int) -
         *map(line, ours),
         "as the paper prints it:",
         *map(line, printed),
-        f"Ours: {patients} training scans, each labelled by a network of the {folds} folds that "
-        "has not seen it; whole heart; 95 % intervals, bootstrap over patients.",
+        f"Ours: {training}, each labelled by a network of the {folds} folds that has not seen it; "
+        f"whole heart; {over}.",
         "The paper's are of the challenge's test scans or of scans it does not name, and it does "
         "not say which score its ICC is of; – is not printed.",
     ]

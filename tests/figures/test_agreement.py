@@ -8,6 +8,7 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 from benchmark.errors import UserError
 from benchmark.figures.agreement import (
     agreement_figures,
+    caption,
     draw_agreement,
     limit_rows,
     row_share,
@@ -152,3 +153,22 @@ def test_another_artery(make_cell, make_run, tmp_path):
     own = next(r for r in rows if (r["score"], r["quantity"]) == ("volume", "bias"))
     assert float(own["value [unit]"]) == pytest.approx(bias)
     assert own["unit"] == "mm3"
+
+
+def test_few_patients_have_points_and_lines_and_no_bands(make_cell, assert_legible):
+    cell = replace(make_cell(n=12), patients=(0,) * 6 + (1,) * 6)
+    found = score_agreement(cell, "mask")
+    assert np.isfinite(found.scores[0].bias.value)
+    assert np.isnan(found.scores[0].bias.low)
+    assert np.isnan(found.kappa.low)
+    text = caption(found, "bootstrap", 1)
+    assert "one point a scan (12 scans of 2 patients)" in text
+    assert "fewer than 3 patients: no interval" in text
+    assert "bands" not in text
+    assert_legible(draw_agreement(found))
+    several = score_agreement(replace(cell, patients=tuple(i // 2 for i in range(12))), "mask")
+    assert "12 scans of 6 patients" in caption(several, "bootstrap", 1)
+    assert "percentile bootstrap over patients" in caption(several, "bootstrap", 1)
+    normal = score_agreement(replace(cell, patients=tuple(i // 2 for i in range(12))), "mask",
+                             interval="normal")  # fmt: skip
+    assert "it assumes one scan a patient" in caption(normal, "normal", 1)

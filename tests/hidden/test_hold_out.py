@@ -303,3 +303,42 @@ def test_hosting_refuses_folders_that_would_give_labels_away(cohort, call):
     status, _ = call("split", "--data", cohort, "--out", "split.json")
     assert status == 0
     assert json.loads(Path("split.json").read_text())["test"]
+
+
+def test_patients_with_several_scans_stay_patients_on_a_hidden_board(cohort, call):
+    shutil.copytree(cohort, "clinic")
+    Path("t.csv").write_text(
+        "image,labels,id,patient,split\n"
+        + "".join(
+            f"clinic/images/p{i:02}.nii.gz,clinic/labels/p{i:02}.nii.gz,p{i:02},"
+            f"Smith{i // 2},{'train' if i < 4 else 'test'}\n"
+            for i in range(10)
+        )
+    )
+    status, text = call(
+        "split", "--data", "t.csv", "--split", "given", "--hold-out", "--out", "PUBLIC",
+        "--hidden", "HIDDEN",
+    )  # fmt: skip
+    assert status == 0, text
+    secret = json.loads(Path("HIDDEN/hidden-labels.json").read_text())
+    assert secret["patients"]["together"] == [["p04", "p05"], ["p06", "p07"], ["p08", "p09"]]
+    assert "patient" not in Path("PUBLIC/hold-out.json").read_text()
+    trained = Path("PUBLIC/train/patients.csv").read_text().split()
+    assert trained == ["id,patient", "p00,1", "p01,1", "p02,2", "p03,2"], "numbers made anew"
+    assert "Smith" not in "".join(p.read_text() for p in Path().rglob("*.json"))
+    assert entrant(call, perfect("theirs", np.zeros_like))[0] == 0
+    status, text = score(call)
+    assert status == 0, text
+    assert "6 scans of 3 patients" in text
+    board = json.loads(Path("BOARD/leaderboard.json").read_text())
+    assert board["methods"][0]["lines"][0]["figures"]["F1 whole"]["patients"] == 3
+    # a hidden folder of an earlier version says nothing of patients
+    del secret["patients"]
+    Path("HIDDEN/hidden-labels.json").write_text(json.dumps(secret))
+    status, text = call("evaluate", "--hidden", "HIDDEN", "--data", "PUBLIC", "--plain")
+    assert status == 0, text
+    assert "6 scans of 3 patients" not in text
+    Path("HIDDEN/hidden-labels.json").write_text(json.dumps({**secret, "patients": [1]}))
+    status, text = call("evaluate", "--hidden", "HIDDEN", "--data", "PUBLIC", "--plain")
+    assert status == 2
+    assert "damaged; restore it from a copy" in text

@@ -114,7 +114,8 @@ def test_resamples_without_reference_are_left_out_and_counted():
 def test_a_ratio_that_rests_on_fewer_than_three_patients_has_no_interval():
     found = overlap_estimates(four(5, 0, 0), four(1, 0, 0), four(1, 0, 0))["sensitivity", "LAD"]
     assert found.value == pytest.approx(5 / 6)
-    assert np.isnan(found.low) and np.isnan(found.high)
+    assert np.isnan(found.low)
+    assert np.isnan(found.high)
     assert found.note == "rests on 1 patient: no interval"
 
 

@@ -90,3 +90,32 @@ def test_the_command_writes_the_page_beside_what_it_prints(pair, tmp_path):
     assert text.startswith("<!doctype html>")
     assert "default-src &#39;none&#39;" in text
     assert "connect-src" not in text
+
+
+def test_a_page_of_two_patients_has_figures_without_intervals(write_run):
+    import json
+
+    from benchmark.page.content import make_content
+    from benchmark.page.render import render
+    from benchmark.runs.finished import find_run
+
+    def no_scans(run):
+        raise UserError("none here")
+
+    runs = []
+    for name, skill in (("a", 0.2), ("b", 0.9)):
+        run = write_run({"unet3d": skill, "mmwfanet": 0.9}, name=name)
+        ids = run.plan["split"]["test"]
+        plan = {**run.plan, "patients": {"known": True, "together": [ids[:30], ids[30:]]}}
+        (run.folder / "plan.json").write_text(json.dumps(plan))
+        runs.append(find_run(str(run.folder), run.folder.parents[1]))
+    text = render(make_content(runs[:1], no_scans))
+    assert "60 test scans of 2 patients" in text
+    assert "with fewer than 3 patients there are no intervals" in text
+    assert "Nothing to compare: fewer than two methods have a figure with an interval" in text
+    assert "fewer than 3 patients: no ranks" in text
+    assert '<span class="bounds">.' not in text
+    assert "NaN" not in text.split("<script")[-2]
+    both = render_comparison(compare(*runs))
+    assert "fewer than 3 patients" not in both or "undecided" in both
+    assert "[]" not in both.split("</main>")[0].split("<body>")[1]

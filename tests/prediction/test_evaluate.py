@@ -255,3 +255,34 @@ def test_bad_input_gives_one_line(name, trained, labels, evaluate, tmp_path):
     assert len(lines) == 1
     assert lines[0].startswith("error: ")
     assert word in lines[0]
+
+
+def test_intervals_are_over_the_patients_of_a_table(trained, labels, evaluate, tmp_path):
+    ids = sorted(path.name.split(".")[0] for path in (trained.data / "images").iterdir())
+    for path in sorted(labels.iterdir())[::3]:  # some scans are missed
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(image * 0, str(path))
+    found = {}
+    for size in (1, 2, len(ids)):
+        table = trained.data / f"of-{size}.csv"
+        rows = [
+            f"images/{id}.nii.gz,labels/{id}.nii.gz,{id},P{i // size}" for i, id in enumerate(ids)
+        ]
+        table.write_text("image,labels,id,patient\n" + "\n".join(rows) + "\n", encoding="utf-8")
+        out = tmp_path / f"board-{size}"
+        fixed = ["evaluate", "--data", str(table), "--labels", str(labels), "--name", "A reader"]
+        assert main([*fixed, "--out", str(out), "--plain", "--cache", str(tmp_path / "c")]) == 0
+        board = json.loads((out / "leaderboard.json").read_text())
+        found[size] = board["methods"][0]["lines"][0]["figures"]["F1 whole"]
+        assert f"{len(ids)} scans of {-(-len(ids) // size)} patient" in board["facts"]["cohort"]
+        table.unlink()
+    assert len({one["value"] for one in found.values()}) == 1
+    assert found[1]["low"] != found[2]["low"]
+    assert found[len(ids)]["low"] is None
+    assert "fewer than 3 patients" in found[len(ids)]["note"]
+    status, _, board = evaluate("--labels", labels, "--name", "A reader")
+    assert status == 0
+    assert "patients not known: each scan is taken for one" in board["facts"]["cohort"]
+    line = line_of(board, "a-reader")["figures"]["F1 whole"]
+    assert (line["low"], line["high"]) == (found[1]["low"], found[1]["high"])
+    assert line["patients"] is None

@@ -198,3 +198,25 @@ def test_few_seeds_cannot_be_divided(command, capsys):
 def test_help_of_check_is_among_the_commands(capsys):
     assert main(["--help"]) == 0
     assert "Compare small trainings with a kept baseline" in capsys.readouterr().out
+
+
+def test_a_check_says_of_how_many_patients_its_figures_are():
+    from benchmark.regression.checking import sample_of
+
+    plan = {"split": {"train": ["a"], "test": [f"t{i}" for i in range(6)]}}
+    known = {"known": True, "together": [["t0", "t1"], ["t2", "t3"]]}
+    assert (
+        sample_of(plan | {"patients": known}) == "1 training and 6 test scans of 1 and 4 patients"
+    )
+    one = {"known": True, "together": [plan["split"]["test"]]}
+    assert "with fewer than 3 test patients" in sample_of(plan | {"patients": one})
+
+
+def test_every_output_of_a_check_says_it(kept, tmp_path, capsys):
+    junit, summary = tmp_path / "j.xml", tmp_path / "s.md"
+    assert kept("--junit", str(junit), "--summary", str(summary)) == 0
+    words = "20 training and 12 test scans"
+    assert f"scans      {words}" in capsys.readouterr().out
+    assert words in summary.read_text(encoding="utf-8")
+    (told,) = ElementTree.parse(junit).getroot().iter("system-out")
+    assert words in told.text

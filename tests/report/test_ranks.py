@@ -51,3 +51,24 @@ def test_the_command(write_run):
         found = CliRunner().invoke(cli, ["ranks", str(run.folder), "--format", form])
         assert found.exit_code == 0, found.output
         assert "MMWFAnet" in found.output
+
+
+def test_heads_are_ranked_with_heads_and_masks_with_masks(write_run):
+    both = make_ranks(join([write_run({"mmwfanet": 0.95, "avl": 0.8}, name="heads")]))
+    assert both.sources == ("head", "head")
+    mixed = make_ranks(join([write_run({"mmwfanet": 0.95, "unet3d": 0.7}, name="mixed", head=0.5)]))
+    assert mixed.sources == ("mask", "mask")
+    assert mixed.scores.rank.tolist() == [1, 2]
+    assert any("are those of the mask, as not all have a head" in x for x in closing(mixed))
+
+
+def test_a_method_without_the_source_of_the_others_has_no_rank_by_scores(write_run):
+    rows = {"unet3d": 0.7, "mmwfanet": 0.95, "dmtrl": 0.8}
+    found = make_ranks(join([write_run(rows)]))
+    assert sorted(found.sources) == ["", "mask", "mask"]
+    dmtrl = next(row for row in rank_rows(found) if row[0] == "DMTRL")
+    assert dmtrl[4:8] == ("", "", "", "")
+    assert any("mask, which 1 of 3 methods lacks" in line for line in closing(found))
+    heads = make_ranks(join([write_run({"dmtrl": 0.8, "q-model": 0.9}, name="heads")]))
+    assert heads.sources == ("head", "head")
+    assert heads.scores.rank.tolist() == [2, 1]

@@ -106,3 +106,27 @@ def test_intervals_of_twelve_iccs_are_quick():
     assert time_icc(50, 200) > 0
     found = CliRunner().invoke(cli, ["simulate", "icc", "--patients", "40"])
     assert found.output.startswith("12 ICCs with intervals, 40 patients, 10,000 resamples: ")
+
+
+def test_patients_with_several_scans_are_drawn_whole(write_run):
+    from dataclasses import replace
+
+    from benchmark.runs.finished import read_cells
+
+    run = write_run({"unet3d": 0.8, "fcn3d": 0.7}, seeds=(0, 1))
+    cells = read_cells(run)
+    whose = tuple(i // 4 for i in range(60))
+    owned = [replace(cell, patients=whose) for cell in cells]
+    found = run_population(run.plan, owned, "unet3d", None)
+    assert [own.tolist() for own in found.scans_of()][1] == [4, 5, 6, 7]
+    once = run_population(run.plan, cells, "unet3d", None)
+    assert len(once.scans_of()) == 60
+    # four copies of each scan tell no more than the scan does
+    copies = [np.repeat(part, 4, axis=1) for part in (once.tp, once.fp, once.fn)]
+    often = replace(
+        once, tp=copies[0], fp=copies[1], fn=copies[2], patients=tuple(np.repeat(range(60), 4))
+    )
+    board = Board(patients=30, seeds=2, methods=2)
+    one, four = (simulate(source, board, 0.1, 3) for source in (once, often))
+    assert four.mean_detectable == pytest.approx(one.mean_detectable)
+    assert four.mean_difference == pytest.approx(one.mean_difference)
