@@ -257,6 +257,26 @@ def test_score_of_a_scan_by_hand(scan_files, capsys):
     assert "0.0" in capsys.readouterr().out
 
 
+def test_score_says_what_the_check_says(scan_files, capsys):
+    import SimpleITK as sitk
+
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(scan_files["labels"])))
+    sitk.WriteImage(sitk.GetImageFromArray(np.roll(labels, 1, 2)), str(scan_files["labels"]))
+    arguments = ["score", str(scan_files["images"]), str(scan_files["labels"])]
+    assert main([*arguments, "--format", "json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["volume"]["LAD"] == 2
+    assert captured.err == (
+        "warning: p1: 2 labelled voxels not above 130 HU were dropped: 4.0 mm3 drawn, 2.0 mm3 "
+        "left\n"
+    )
+    sitk.WriteImage(sitk.GetImageFromArray(np.roll(labels, 3, 2)), str(scan_files["labels"]))
+    assert main([*arguments, "--format", "csv"]) == 0
+    captured = capsys.readouterr()
+    assert "most of what is drawn is no calcium" in captured.err
+    assert "warning" not in captured.out
+
+
 def test_a_folder_of_scans_is_checked(scan_files, capsys):
     folder = scan_files["images"].parents[1]
     cache = str(folder / "cache")

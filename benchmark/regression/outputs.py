@@ -102,7 +102,7 @@ def as_markdown(found: Checked) -> str:
     parts.append(f"<details><summary>All {len(rows)} figures</summary>\n\n{listed}\n\n</details>")
     entry = found.baseline.entry
     if found.sample:
-        parts.append(f"Scans: {_inline(found.sample)}.")
+        parts.append(f"Scans: {markdown.text(found.sample)}.")
     parts.append(
         f"Baseline {found.path}, made {entry.date} at commit {entry.commit}: "
         f"{markdown.text(entry.reason)}"

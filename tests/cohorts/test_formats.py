@@ -1,10 +1,12 @@
 """Which format a folder is in, and cohort files."""
 
+import numpy as np
 import pytest
 from written import arrays, coca, save, series
 
 from benchmark.cohorts.folder import FolderCohort
 from benchmark.cohorts.formats import FORMATS, detect, open_data
+from benchmark.cohorts.split_choice import save_split
 from benchmark.errors import UserError
 from benchmark.runs.sources import DATA, open_cohort, tier_split
 
@@ -162,3 +164,26 @@ def test_a_name_that_the_system_refuses_is_one_line(tmp_path):
         assert len(str(error.value)) < 300
     with pytest.raises(UserError, match="no such file or folder"):
         open_data(tmp_path / "none.yaml")
+
+
+def test_a_cohort_file_may_name_a_saved_split_beside_it(data, tmp_path):
+    cohort = open_data(data)
+    save_split(tier_split(cohort, None, None), tmp_path / "split.json", cohort.fingerprint())
+    made = tier_split(cohort, None, None)
+    own = open_data(cohort_file(tmp_path, "path: data\nsplit: split.json\n"))
+    assert tier_split(own, None, None).hash == made.hash
+
+
+def test_what_is_passed_over_and_every_warning_is_said_once_on_stderr(data, tmp_path, capsys):
+    (data / "images/notes.txt").write_text("none")
+    save(data / "labels/p3.nii.gz", np.roll(arrays(12, 3)[1], 5, 1))
+    cohort = open_cohort(data=data, cache=tmp_path / "cache")
+    for _ in range(2):
+        tier_split(cohort, None, None)
+        cohort.load("p3")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("1 files in images/ that are no image file were passed over") == 1
+    assert captured.err.count("most of what is drawn is no calcium") == 1
+    open_cohort(data=data, cache=tmp_path / "cache", tell=False).records()
+    assert capsys.readouterr().err == ""

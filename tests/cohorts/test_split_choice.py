@@ -139,3 +139,24 @@ def test_a_saved_split_comes_back_and_a_changed_one_is_refused(tmp_path):
             load_split(path)
     with pytest.raises(UserError, match="cannot be read"):
         load_split(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("asked", [("by-risk",), ("by-patient",), ("by-centre:A",), (None, "2/5")])
+def test_a_saved_split_may_be_asked_for_and_is_the_same(tmp_path, asked):
+    of = records(scans=2)
+    made = chosen(*asked, seed=2, of=of)
+    path = tmp_path / "split.json"
+    save_split(made, path, "ab12" * 16)
+    choice = parse_choice(str(path))
+    assert choice.cohort == "ab12" * 4
+    again = choose_split(of, choice, SHARE)
+    assert (again.hash, again.kind, again.seed) == (made.hash, made.kind, made.seed)
+    assert set(again.train) == set(made.train)
+    with pytest.raises(UserError, match=r"split.json: split: s.* of the .* part is not among"):
+        choose_split([record for record in of if record.id != made.test[0]], choice, SHARE)
+    with pytest.raises(UserError, match="was made with seed 2, not 5"):
+        parse_choice(str(path), seed=5)
+    with pytest.raises(UserError, match="--fold 1/5 does not go with"):
+        parse_choice(str(path), "1/5")
+    with pytest.raises(UserError, match=r"none.json: cannot be read"):
+        parse_choice(str(tmp_path / "none.json"))

@@ -146,3 +146,62 @@ def test_two_hundred_scans_take_no_more_memory_than_twenty(folder):
     assert {row.verdict for row in rows} == {"warning"}
     # Voxels of one scan are 7 kB, those of 180 more than 1 MB; a verdict is about 1 kB.
     assert max(held[20:]) - held[20] < 400_000
+
+
+VALID = "image,labels,patient,centre,split\np0/ct.nii.gz,p0/seg.nrrd,17,Köln,train\n"
+
+WRITTEN = {
+    "semicolons": VALID.replace(",", ";").encode(),
+    "tabs": VALID.replace(",", "\t").encode(),
+    "a byte order mark": VALID.encode("utf-8-sig"),
+    "UTF-16 of Excel": VALID.replace(",", "\t").encode("utf-16"),
+    "UTF-16, big end first": b"\xfe\xff" + VALID.encode("utf-16-be"),
+    "a line that says it": b"sep=;\r\n" + VALID.replace(",", ";").encode(),
+    "quotes": VALID.replace("Köln", '"Köln"').replace("image", '"image"').encode(),
+    "ends of DOS": VALID.replace("\n", "\r\n").encode(),
+    "blank lines": VALID.replace("\n", "\n,,,,\n\n").encode(),
+    "capitals": VALID.replace("image,labels", "Image,Labels").encode(),
+    "American": VALID.replace("centre", "center").encode(),
+    "a comma at the end": VALID.replace("train", "train,").encode(),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_tables_as_programs_write_them(folder, how):
+    (folder / "scans.csv").write_bytes(WRITTEN[how])
+    cohort = TableCohort(folder / "scans.csv")
+    (entry,) = cohort._entries.values()
+    assert (entry.id, entry.centre, entry.part) == ("ct", "Köln", "train")
+    assert cohort.load("ct").labels is not None
+    assert cohort.passed_over == ()
+
+
+@pytest.mark.parametrize("name", ["label", "lables", "Label path", "labels_file"])
+def test_a_misspelt_column_is_refused(folder, name):
+    path = table(folder, "p0/ct.nii.gz,p0/seg.nrrd", head=f"image,{name}\n")
+    with pytest.raises(UserError, match=f"column '{name}' is not read: call it labels"):
+        TableCohort(path)
+
+
+@pytest.mark.parametrize("name", ["patient_id", "PatientID", "patients"])
+def test_a_misspelt_patient_cannot_leak(folder, name):
+    path = table(folder, "p0/ct.nii.gz,17", head=f"image,{name}\n")
+    with pytest.raises(UserError, match="is not read: call it patient"):
+        TableCohort(path)
+
+
+def test_other_columns_and_empty_fields_are_told(folder):
+    head = "image,labels,patient,split,age,scanner\n"
+    lines = ["p0/ct.nii.gz,,7,train,60,X", "p1/ct.nii.gz,,,,,"]
+    cohort = TableCohort(table(folder, *lines, head=head))
+    assert cohort.passed_over == (
+        "2 columns that are not read were passed over (age, scanner).",
+        "1 lines leave the column patient empty (line 3 first): each is a patient of its own.",
+        "1 lines leave the column split empty (line 3 first): each is in neither part.",
+    )
+
+
+def test_a_line_with_too_many_fields_is_refused(folder):
+    path = table(folder, "p0/ct.nii.gz,p0/seg.nrrd,A,Delft, Holland,train")
+    with pytest.raises(UserError, match="line 2 has more fields than the first line has columns"):
+        TableCohort(path)

@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -289,3 +290,18 @@ def test_whole_volumes_take_a_worst_value_that_is_not_whole():
     assert fp.tolist() == [[1] * 4, [7.25] * 4]
     assert fn.tolist() == [[1] * 4, [2.5] * 4]
     assert whole[1, 0] == 0  # the caller's array is left alone
+
+
+@pytest.mark.parametrize("metric", ["ICC", "PCC"])
+def test_thousands_of_missing_scans_take_memory_in_proportion(metric):
+    def peak(n):
+        reference = np.random.default_rng(0).lognormal(3, 2, (n, 2))
+        tracemalloc.start()
+        try:
+            fill_missing(reference, None, metric)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # a table of all scans in all trials would grow 64 times
+    assert peak(8000) < 12 * peak(1000)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import cli
+from benchmark.errors import UserError
 from benchmark.page.compare_page import render_comparison
 from benchmark.report.compare import compare
 

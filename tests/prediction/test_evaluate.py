@@ -9,7 +9,9 @@ import pytest
 import SimpleITK as sitk
 
 from benchmark.cli import main
+from benchmark.errors import UserError
 from benchmark.prediction.outside import vote_of_labels
+from benchmark.prediction.table import ARTERY_COLUMNS, read_table
 from benchmark.training.grid import Candidates
 
 
@@ -286,3 +288,43 @@ def test_intervals_are_over_the_patients_of_a_table(trained, labels, evaluate, t
     line = line_of(board, "a-reader")["figures"]["F1 whole"]
     assert (line["low"], line["high"]) == (found[1]["low"], found[1]["high"])
     assert line["patients"] is None
+
+
+def decimal_table(path, rows, separator=";"):
+    names = ["scan", *ARTERY_COLUMNS]
+    lines = [separator.join([f"p{n}", *row]) for n, row in enumerate(rows)]
+    path.write_text("\n".join([separator.join(names), *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_may_have_decimal_commas(tmp_path, separator):
+    path = decimal_table(tmp_path / "t.csv", [["1,5", "173,25", "7"] * 3], separator)
+    scores, _ = read_table(path)
+    assert scores["p0"][0].tolist() == [1.5, 173.25, 7, 181.75]
+    path = decimal_table(tmp_path / "t.csv", [["1.5", "173.25", "1.234"] * 3], separator)
+    assert read_table(path)[0]["p0"][0, 2] == 1.234
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (["1,5", "2.5", "7"], "1,5 in line 2 and 2.5 in line 2: write all numbers with one"),
+        (["1,234", "2", "7"], "1,234 may have a decimal comma or part thousands"),
+        (["1.234,5", "2", "7"], "not a number"),
+    ],
+)
+def test_a_number_that_may_be_two_is_refused(tmp_path, row, words):
+    with pytest.raises(UserError, match=words):
+        read_table(decimal_table(tmp_path / "t.csv", [row * 3]))
+
+
+def test_label_maps_beside_the_calcium_are_told(trained, labels, evaluate):
+    for path in labels.glob("*.nii.gz"):
+        image = sitk.ReadImage(str(path))
+        moved = sitk.GetImageFromArray(np.roll(sitk.GetArrayFromImage(image), 3, 2))
+        moved.CopyInformation(image)
+        sitk.WriteImage(moved, str(path))
+    status, printed, _ = evaluate("--labels", labels)
+    assert status == 0
+    assert "label maps draw is no calcium" in printed.err

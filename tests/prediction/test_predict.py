@@ -15,6 +15,7 @@ from benchmark.cohorts.volumes import read_scan
 from benchmark.errors import UserError
 from benchmark.manifest import write_manifest
 from benchmark.prediction import load_predictor
+from benchmark.prediction.folder import TABLE
 from benchmark.prediction.predictor import Predictor
 from benchmark.prediction.table import COLUMNS
 
@@ -326,3 +327,38 @@ def test_a_recipe_that_somebody_spoiled_gives_one_line(trained, tmp_path, change
         load_predictor(run, "unet3d", device="cpu")
     assert "\n" not in str(caught.value)
     assert cell.name in str(caught.value)
+
+
+def test_a_scan_that_trained_the_network_is_told_under_any_name(trained, tmp_path, predict, capsys):
+    plan = json.loads((trained.run / "plan.json").read_text())
+    train, test = plan["split"]["train"][0], plan["split"]["test"][0]
+    # the same image in another format and orientation, under another name
+    image = sitk.ReadImage(str(trained.data / f"images/{train}.nii.gz"))
+    (tmp_path / "new").mkdir()
+    sitk.WriteImage(sitk.DICOMOrient(image, "RAI"), str(tmp_path / "new/renamed.mha"))
+    shutil.copy(trained.data / f"images/{test}.nii.gz", tmp_path / "new")
+    (tmp_path / "new/notes.txt").write_text("none")
+    for _ in range(2):  # predicted now, and kept from before
+        status, out = predict("--data", tmp_path / "new", "--method", "unet3d")
+        assert status == 0
+        captured = capsys.readouterr()
+        assert "1 of 2 scans are among those that 3D U-Net was trained on (renamed)" in captured.err
+        assert "files in new/ that are no image file were passed over (notes.txt)" in captured.err
+        assert "unusual spacing" in captured.err
+        assert "warning" not in captured.out
+    rows = rows_of(out / "scores.csv")
+    assert "the network was trained on this scan" in rows["renamed"]["warning"]
+    assert "trained" not in rows[test]["warning"]
+
+
+def test_evaluate_says_on_which_scans_its_figures_are_no_test(trained, predict, capsys):
+    plan = json.loads((trained.run / "plan.json").read_text())
+    status, out = predict("--data", trained.data, "--method", "unet3d")
+    assert status == 0
+    for given in (("--labels", out), ("--labels", out / "labels"), ("--scores", out / TABLE)):
+        capsys.readouterr()
+        assert main(["evaluate", *map(str, given), "--data", str(trained.data), "--plain"]) == 0
+        captured = capsys.readouterr()
+        words = f"{len(plan['split']['train'])} of 12 scans trained the network that predicted them"
+        assert words in captured.err
+        assert words in " ".join(captured.out.split())

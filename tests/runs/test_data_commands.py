@@ -208,3 +208,48 @@ def test_a_cohort_is_exported_and_read_back(table, tmp_path, capsys):
 def test_two_places_at_once_are_refused(table, capsys):
     assert main(["data", "check", str(table), "--data", str(table)]) == 2
     assert "give one of them" in capsys.readouterr().err
+
+
+def test_a_written_split_is_read_by_every_command(fake_cli, suite_file, table, tmp_path, capsys):
+    saved, runs = tmp_path / "made/split.json", tmp_path / "runs"
+    run = ["run", "--suite", str(suite_file), "--scale", "smoke", "--methods", "all-lad", "--out",
+           str(runs), "--device", "cpu", "--threads", "1", "--plain", "--no-figures"]  # fmt: skip
+    assert main([*run, "--fold", "1/2", "--set", "train=20", "--set", "test=20"]) == 0
+    (first,) = runs.glob("tiny/*/plan.json")
+    made = json.loads(first.read_text())["split"]
+    keys = ("kind", "seed", "hash", "train", "test")
+    saved.parent.mkdir()
+    saved.write_text(json.dumps({key: made[key] for key in keys}))
+    again = [*run, "--split", str(saved), "--set", "train=20", "--set", "test=20"]
+    assert main(again) == 0
+    # the same split is the same run: nothing is done twice
+    assert len(list((runs / "cells").glob("all-lad-*"))) == 1
+
+    args = ["--data", str(table), "--split", "by-patient"]
+    assert main(["split", *args, "--out", str(tmp_path / "own.json")]) == 0
+    wanted = json.loads((tmp_path / "own.json").read_text())
+    capsys.readouterr()
+    own = ["--data", str(table), "--split", str(tmp_path / "own.json")]
+    assert main(["split", *own]) == 0
+    captured = capsys.readouterr()
+    assert f"split by-patient, seed 0: {wanted['hash']}" in captured.out
+    # another file under one of the ids: the same members of other content
+    write(table.parent / "seg0.nii.gz", np.zeros((6, 16, 16), np.uint8))
+    capsys.readouterr()
+    assert main(["split", *own]) == 0
+    assert "own.json: was made of scans with other content" in capsys.readouterr().err
+
+
+def test_a_copy_is_told_by_check_and_refused_by_split(table, capsys):
+    lines = ["image,labels,id,split"]
+    lines += [f"ct{n}.nii.gz,seg{n}.nii.gz,a{n},train" for n in range(3)]
+    lines += [f"ct{n}.nii.gz,seg{n}.nii.gz,b{n},test" for n in (0, 3)]
+    table.write_text("\n".join(lines) + "\n")
+    assert main(["data", "check", str(table)]) == 1
+    out = capsys.readouterr().out
+    assert "5 scans, 0 refused, 2 with a warning" in out
+    assert "refused: one scan in two parts of the split: a0 (" in out
+    assert main(["split", "--data", str(table), "--split", "given"]) == 2
+    err = capsys.readouterr().err
+    assert "error: split: one scan in both parts: a0 (" in err
+    assert ") would train and b0 (" in err

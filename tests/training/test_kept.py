@@ -289,10 +289,10 @@ def test_random_numbers_go_on_as_if_nobody_had_asked(data):
     scan = kept.made_up_scan(data.grid.shape, 3)
     draws = []
     for asked in (False, True):
-        torch.manual_seed(3), np.random.seed(3), random.seed(3)
+        torch.manual_seed(3), np.random.seed(3), random.seed(3)  # noqa: NPY002
         if asked:
             kept.answer(model, scan, SETTINGS, CPU)
-        draws.append((float(torch.rand(1)), np.random.random(), random.random()))
+        draws.append((float(torch.rand(1)), np.random.random(), random.random()))  # noqa: NPY002
     assert draws[0] == draws[1]
 
 
