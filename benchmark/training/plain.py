@@ -283,9 +283,9 @@ class Reader:
                         return present.copy_(tensor)
                 return tensor.to(device, copy=True)
             case ["array", place, dtype]:
-                return self.tensors[place].numpy().astype(np.dtype(dtype), copy=True)
+                return self.tensors[place].numpy().astype(_number(dtype), copy=True)
             case ["scalar", dtype, value]:
-                return np.dtype(dtype).type(value)
+                return _number(dtype).type(value)
             case ["complex", real, imaginary]:
                 return complex(real, imaginary)
             case ["bytes", text]:
@@ -358,6 +358,14 @@ def _own_tensors(model: nn.Module):
     yield from model.named_buffers()
 
 
+def _number(name: str) -> np.dtype:
+    """The type of that name, if it is one of numbers: a file could ask for gigabytes of text."""
+    found = np.dtype(name)
+    if found.kind not in "biuf":
+        raise ValueError(f"{name} is no type of numbers")
+    return found
+
+
 def _listed(state: dict) -> dict:
     """A bit generator's state with its arrays as lists of Python's whole numbers."""
     found = {}
@@ -378,7 +386,7 @@ def _arrays(state: dict) -> dict:
         if isinstance(value, dict):
             found[name] = _arrays(value)
         elif isinstance(value, list) and value[:1] == ["array"]:
-            found[name] = np.array(value[2], dtype=value[1])
+            found[name] = np.array(value[2], dtype=_number(value[1]))
         else:
             found[name] = value
     return found
