@@ -1,4 +1,4 @@
-"""How stages share a budget: what cannot be shared is refused in words, and nothing is overspent."""
+"""How stages share a budget: what cannot be shared is refused in words, nothing is overspent."""
 
 import math
 from dataclasses import replace
@@ -108,8 +108,10 @@ def test_a_share_of_nothing_ends_in_words_and_not_in_a_division(first, data, mon
         cell.run_cell(method, data, SETTINGS, 0, "cpu", 1)
 
 
-@pytest.mark.parametrize("budget", ["0 s", "-1 s", "inf s", "nan steps", "1e-400 s", "1e400 steps",
-                                    "0.5 samples", "2.5 steps", "1e-9 steps", "5", "steps", "1 s s"])  # fmt: skip
+ODD = ["0 s", "-1 s", "inf s", "nan steps", "1e-400 s", "1e400 steps", "0.5 samples", "2.5 steps"]
+
+
+@pytest.mark.parametrize("budget", [*ODD, "1e-9 steps", "5", "steps", "1 s s"])
 def test_odd_budgets_are_refused(budget):
     with pytest.raises(UserError):
         Budget.parse(budget)
