@@ -118,7 +118,7 @@ def make_trainer(folder: Path, job: dict, plans_name: str, kind: type | None = N
     import torch
 
     random.seed(job["seed"])
-    np.random.seed(job["seed"])  # noqa: NPY002 nnU-Net draws from the global generator
+    np.random.seed(job["seed"] % 2**32)  # noqa: NPY002 nnU-Net draws from the global generator
     torch.manual_seed(job["seed"])
     torch.set_num_threads(job["threads"])
     base = folder / "preprocessed" / job["dataset"]

@@ -30,6 +30,10 @@ defines any of
 * ``per_scan``: names of attributes that the network keeps from one step to the next and whose
   tensors have a row for each scan of the batch.
 
+What a network learns, or draws when it is built, must lie in parameters, in persistent buffers, or
+in what ``get_extra_state`` gives (tensors, arrays, numbers, text, lists and dicts of these): the
+harness compares the trained network with another instance that has the kept weights.
+
 Where several devices share a batch, each has its part, and the mean of their losses is minimised.
 Losses that are means over scans need nothing for that; sums over the whole batch that meet in a
 quotient (class weights, Dice) go through :func:`sum_over_devices`.

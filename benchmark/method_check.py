@@ -34,6 +34,7 @@ from benchmark.training.grid import CHANNELS
 from benchmark.training.kept import REMEDY
 from benchmark.training.outside import Shared
 from benchmark.training.settings import Settings
+from benchmark.training.witness import Witness
 
 GRID = (8, 12, 12)
 OTHER_GRIDS = ((8, 8, 8), (9, 13, 11), (12, 16, 16))
@@ -389,7 +390,7 @@ def check_learning(subject: Subject) -> None:
 def check_saving(subject: Subject) -> None:
     """saved and loaded it gives the same outputs"""
     model = subject.build()
-    witness = kept_weights.Witness(
+    witness = Witness(
         lambda: subject.kind(GRID, CHANNELS, WIDTH, **subject.method.options),
         (two_scans().image,),
         SETTINGS,

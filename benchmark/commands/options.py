@@ -24,7 +24,7 @@ def runs_folder(name: str = "--out"):
 
 
 SEED = click.IntRange(0, LARGEST_SEED)
-"""What every generator takes, and each number another stream."""
+"""What every random generator takes."""
 
 SEEDS = click.IntRange(1, MOST_SEEDS)
 """How many seeds."""

@@ -355,7 +355,8 @@ def rebuilt(
         If the weights are not those of this class, or the network that has them does not answer
         as the trained one did although its code is the same.
     """
-    from benchmark.training.kept import REMEDY, answers_otherwise, load_into, made_up_scan
+    from benchmark.training.kept import REMEDY, load_into
+    from benchmark.training.witness import answers_otherwise, made_up_scan
 
     weights = store.weights(cell.folder)
     where = f"{store.cells / cell.folder}"

@@ -30,6 +30,7 @@ from benchmark.training.outside import Shared
 from benchmark.training.predict import CellResult, expect_masks, predict, record_mask
 from benchmark.training.prepare import Prepared
 from benchmark.training.settings import Settings
+from benchmark.training.witness import Witness, answers_otherwise, made_up_scan
 
 NOTHING_SPENT = {"device_seconds": 0.0, "steps": 0, "samples": 0, "flops": 0.0, "stages": []}
 """Ledger of a row without learning, and of a network that is tested with given weights."""
@@ -183,7 +184,7 @@ def run_cell(
     trainer, remarks = None, []
     if start is not None:
         _load(model, start)
-        if apart := kept.answers_otherwise(model, start, witness.images[-1], settings, where):
+        if apart := answers_otherwise(model, start, witness.images[-1], settings, where):
             remarks.append(
                 "the weights that it starts from answer otherwise here than where they were "
                 f"trained (by up to {apart:.2g}): the code changed, or they are not all of it"
@@ -260,16 +261,16 @@ def _witness(
     prepared: Prepared,
     settings: Settings,
     device: torch.device,
-) -> kept.Witness:
+) -> Witness:
     """Who is asked about a test scan with many candidates and about a made-up scan."""
     shared = Shared(model)
     scan = max(prepared.test or prepared.train, key=lambda example: example.candidates.count)
     images = (
         torch.from_numpy(scan.image[None]).float(),
-        kept.made_up_scan(prepared.grid.shape, CHANNELS),
+        made_up_scan(prepared.grid.shape, CHANNELS),
     )
     rebuild = partial(build, method, prepared, settings, type(model))
-    return kept.Witness(rebuild, images, settings, device, fresh=shared.as_at_first)
+    return Witness(rebuild, images, settings, device, fresh=shared.as_at_first)
 
 
 def _load(model: nn.Module, weights: dict[str, Tensor]) -> None:

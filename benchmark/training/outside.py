@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from benchmark.contract import Stage
 from benchmark.training import state
-from benchmark.training.plain import NotPlain, Reader, Writer
+from benchmark.training.plain import NotPlain, Writer
+from benchmark.training.plain_reader import Reader
 
 _OTHERS = ("torch", "benchmark", "builtins", "typing", "abc", "enum")
 """Packages whose classes keep nothing that a network of theirs would change."""

@@ -11,10 +11,10 @@ from torch import nn
 from benchmark import inference
 from benchmark.contract import probabilities
 from benchmark.methods import Method
-from benchmark.training.kept import Witness
 from benchmark.training.prepare import Example
 from benchmark.training.recipe import autocast
 from benchmark.training.settings import Settings
+from benchmark.training.witness import Witness
 
 LARGEST_LOG_SCORE = 20.0
 """ln(1 + score) above this (4.8e8) is not a score: such an estimate counts as missing."""

@@ -22,8 +22,8 @@ _SUFFIXES = {
     "flops": "flops",
 }
 
-LARGEST_SEED = 2**32 - 1
-"""NumPy's global generator takes no larger one, and a rest of it would be another seed's stream."""
+LARGEST_SEED = 2**63 - 1
+"""PyTorch's generators take no larger one on every device, and none below 0 has a NumPy stream."""
 
 MOST_SEEDS = 10_000
 """Repetitions of a run: each is a cell of every method."""

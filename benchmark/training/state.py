@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.training.plain import Reader, Writer, own_copy
+from benchmark.training.plain import Writer, own_copy
+from benchmark.training.plain_reader import Reader
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,13 @@ from benchmark.errors import UserError
 ROOT = Path(__file__).parents[2]
 
 
+WEIGHTS = {
+    "extra": json.dumps({"e": ["list", [["tensor", "e/0", "cpu"], ["scalar", "<f4", 1.5]], None]}),
+    "answers": json.dumps({"logits": [0.5, None], "device": "cpu"}),
+}
+"""What stands in the header of kept weights."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """A kind of file.
@@ -205,7 +212,10 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         "zip": Reader("sent.zip", parcel.getvalue(), submission),
         "npz": Reader("p.npz", out.getvalue(), arrays_of),
         "safetensors": Reader(
-            "w.safetensors", save_tensors({"a": np.ones((2, 3), np.float32)}), read_weights, json_
+            "w.safetensors",
+            save_tensors({"a": np.ones((2, 3), np.float32), "e/0": np.ones(2)}, WEIGHTS),
+            read_weights,
+            json_,
         ),
         "key": Reader("key/id.key", bytes(32), lambda path: load_key(path.parent)),
     }  # fmt: skip

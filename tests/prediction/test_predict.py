@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from benchmark.calcium import label_candidates
 from benchmark.cli import main
@@ -292,6 +293,88 @@ def test_weights_that_do_not_fit_are_refused(trained, images, predict, tmp_path,
     error = capsys.readouterr().err
     assert "weights are not those of 3D U-Net" in error
     assert error.count("\n") == 1
+
+
+def spoilt(trained, tmp_path, change, answers=True):
+    """A copy of the run whose U-Net's weights were changed, and its kept files with it."""
+    from safetensors.torch import save_file
+
+    from benchmark.runs.store import read_weights
+    from benchmark.training.kept import packed
+
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs, runs)
+    (path,) = runs.glob("cells/unet3d*/checkpoint.safetensors")
+    weights = read_weights(path)
+    assert weights.answers["logits"]
+    change(weights)
+    tensors, metadata = packed(weights, weights.answers if answers else None)
+    save_file(tensors, str(path), metadata or None)
+    write_manifest(path.parent)
+    return runs / "small" / trained.run.name, path.parent
+
+
+def shift(weights):
+    weights["score.bias"] = weights["score.bias"] + torch.tensor([0.0, 9.0, 0.0, 0.0]).repeat(
+        len(weights["score.bias"]) // 4
+    )
+
+
+def test_weights_that_answer_otherwise_than_the_trained_network_are_refused(
+    trained, images, predict, tmp_path, capsys
+):
+    run, _ = spoilt(trained, tmp_path, shift)
+    capsys.readouterr()
+    status, out = predict("--data", images, "--method", "unet3d", run=run)
+    error = capsys.readouterr().err
+    assert status == 2
+    assert "answers otherwise than the trained network did" in error
+    assert "register_buffer(persistent=True)" in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_where_the_code_changed_other_answers_are_a_note(
+    trained, images, predict, tmp_path, capsys
+):
+    run, cell = spoilt(trained, tmp_path, shift)
+    values = json.loads((cell / "run.json").read_text())
+    values["key"]["source"] = "0" * 64
+    (cell / "run.json").write_text(json.dumps(values))
+    write_manifest(cell)
+    capsys.readouterr()
+    status, _ = predict("--data", images / "p07.nii.gz", "--method", "unet3d", run=run)
+    assert status == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "note: the network's code changed" in text
+    assert "note: on a made-up scan 3D U-Net answers otherwise here" in text
+
+
+def test_test_scans_with_other_scores_than_the_boards_are_said(trained, predict, tmp_path, capsys):
+    """As with a file of an older version, which holds no answers."""
+    run, _ = spoilt(trained, tmp_path, shift, answers=False)
+    command = ("--data", trained.data, "--test", "--method", "unet3d", "--no-pictures")
+    for _ in range(2):  # the second time all are kept, and it is said again
+        capsys.readouterr()
+        status, _ = predict(*command, run=run)
+        assert status == 1
+        text = " ".join(capsys.readouterr().out.split())
+        assert re.search(r"fault: \d of 5 test scans of the run got other scores", text)
+    status, _ = predict(*command, out="good")
+    assert status == 0
+    assert "other scores" not in capsys.readouterr().out
+
+
+def test_another_scan_of_a_test_scans_name_is_not_compared(trained, predict, tmp_path, capsys):
+    plan = json.loads((trained.run / "plan.json").read_text())
+    train, test = plan["split"]["train"][0], plan["split"]["test"][0]
+    path = tmp_path / "one" / f"{test}.nii.gz"
+    path.parent.mkdir()
+    shutil.copy(trained.data / f"images/{train}.nii.gz", path)
+    status, out = predict("--data", path, "--method", "unet3d", "--no-pictures")
+    assert status == 0
+    assert "other scores" not in capsys.readouterr().out
+    assert json.loads((out / f"scans/{test}.json").read_text())["as_judged"] is None
 
 
 @pytest.mark.parametrize(

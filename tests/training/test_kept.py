@@ -12,7 +12,7 @@ from torch import nn
 from benchmark.methods import METHODS, Method
 from benchmark.runs.job import Job, do
 from benchmark.runs.store import CHECKPOINT, read_weights
-from benchmark.training import kept
+from benchmark.training import kept, witness
 from benchmark.training.cell import run_cell
 from benchmark.training.settings import Settings
 
@@ -232,13 +232,13 @@ def test_what_the_file_holds_is_the_network(kind, finish, data):
     torch.manual_seed(5)
     other = kind(data.grid.shape, 3, 8)
     kept.load_into(other, weights)
-    scan = kept.made_up_scan(data.grid.shape, 3)
-    assert kept.answers_otherwise(other, weights, scan, SETTINGS, CPU) == 0
+    scan = witness.made_up_scan(data.grid.shape, 3)
+    assert witness.answers_otherwise(other, weights, scan, SETTINGS, CPU) == 0
     assert bool(other.now().abs().sum() > 0), "it learnt nothing: this test shows nothing"
     assert rest["notes"] == ["a mean"]
     with torch.no_grad():
         other.layer.bias += 0.1
-    assert kept.answers_otherwise(other, weights, scan, SETTINGS, CPU) > 0.01
+    assert witness.answers_otherwise(other, weights, scan, SETTINGS, CPU) > 0.01
 
 
 def test_extra_state_comes_back_as_it_was(finish, data):
@@ -278,20 +278,20 @@ def test_a_network_that_does_not_repeat_itself_is_said(finish):
 
 def test_answers_that_are_no_numbers_are_alike():
     first = {"logits": torch.tensor([np.nan, np.inf, 1.0])}
-    assert kept.difference(first, {"logits": torch.tensor([np.nan, np.inf, 1.0])})[0] == 0
-    assert kept.difference(first, {"logits": torch.tensor([0.0, np.inf, 1.0])})[0] == np.inf
-    assert kept.difference(first, {"logits": torch.tensor([np.nan, -np.inf, 1.0])})[0] == np.inf
-    assert kept.difference(first, {"scores": torch.tensor([0.0])}) == (np.inf, "logits")
+    assert witness.difference(first, {"logits": torch.tensor([np.nan, np.inf, 1.0])})[0] == 0
+    assert witness.difference(first, {"logits": torch.tensor([0.0, np.inf, 1.0])})[0] == np.inf
+    assert witness.difference(first, {"logits": torch.tensor([np.nan, -np.inf, 1.0])})[0] == np.inf
+    assert witness.difference(first, {"scores": torch.tensor([0.0])}) == (np.inf, "logits")
 
 
 def test_random_numbers_go_on_as_if_nobody_had_asked(data):
     model = Dropping(data.grid.shape, 3, 8)
-    scan = kept.made_up_scan(data.grid.shape, 3)
+    scan = witness.made_up_scan(data.grid.shape, 3)
     draws = []
     for asked in (False, True):
         torch.manual_seed(3), np.random.seed(3), random.seed(3)  # noqa: NPY002
         if asked:
-            kept.answer(model, scan, SETTINGS, CPU)
+            witness.answer(model, scan, SETTINGS, CPU)
         draws.append((float(torch.rand(1)), np.random.random(), random.random()))  # noqa: NPY002
     assert draws[0] == draws[1]
 
