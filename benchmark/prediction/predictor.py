@@ -19,8 +19,8 @@ from benchmark.errors import UserError
 from benchmark.inference import dense_labels
 from benchmark.manifest import sha256
 from benchmark.methods import METHODS, Method, find
+from benchmark.runs.currency import changed_since
 from benchmark.runs.finished import FinishedRun, find_run
-from benchmark.runs.plan import harness_hash
 from benchmark.runs.request import chosen_device
 from benchmark.runs.store import CHECKPOINT, KeptCell, Store, named
 from benchmark.suites.schema import nearest
@@ -328,14 +328,10 @@ def _identity(checkpoint: Path, cell: KeptCell) -> str:
 
 
 def _notes(cell: KeptCell, kind: Method) -> tuple[str, ...]:
-    changed = []
-    if hashlib.sha256(kind.source().encode()).hexdigest() != cell.key["source"]:
-        changed.append("the network's code")
-    if cell.key["harness"] != harness_hash():
-        changed.append("the code that prepares scans")
+    changed = changed_since(cell.key, kind)
     if not changed:
         return ()
     return (
-        f"{' and '.join(changed)} changed since {cell.title} was trained: labels may differ from "
+        f"{changed} changed since {cell.title} was trained: labels may differ from "
         "those its run was judged by",
     )

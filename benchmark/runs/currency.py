@@ -174,6 +174,24 @@ def currency(run: FinishedRun, present: Present | None = None) -> Currency:
     return Currency(tuple(stale), missing, failed, tuple(unchecked))
 
 
+def changed_since(key: dict, method: Method) -> str:
+    """What changed of the code that a kept network was trained with: "" if nothing.
+
+    Parameters
+    ----------
+    key : dict
+        Of the cell.
+    method : Method
+        Of the class that its weights are loaded into.
+    """
+    changed = []
+    if hashlib.sha256(method.source().encode()).hexdigest() != key.get("source"):
+        changed.append("the network's code")
+    if key.get("harness") != harness_hash():
+        changed.append("the code that prepares scans")
+    return " and ".join(changed)
+
+
 def _installed(name: str) -> str | None:
     try:
         return version(name)
