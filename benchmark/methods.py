@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import yaml
 
+from benchmark.classes import facts, load, read, try_to_build
 from benchmark.errors import UserError
-from benchmark.frozen import import_own
 from benchmark.names import option_texts, own_class, split_base, told_apart
 from benchmark.option_values import REMEDY, as_json, holds, refusal
-from benchmark.sources import Code, is_own, own_text, read_code
+from benchmark.program import own_text
+from benchmark.sources import Code, is_own, read_code
 from benchmark.yaml_values import read_value
 
 EXPECTATIONS = ("lower", "higher", "")
@@ -88,7 +87,7 @@ class Method:
         """
         if self.code is not None or not is_own(self.target):
             return self
-        return replace(self, code=self._look()[0])
+        return replace(self, code=read(self.name, self.target))
 
     def load(self) -> type:
         """The class behind the name, imported into this process.
@@ -101,30 +100,7 @@ class Method:
         UserError
             If the module or the class cannot be found or does not import.
         """
-        class_name = self.target.rpartition(":")[2]
-        code = self.code
-        if code is None and is_own(self.target):
-            code = read_code(self._module)
-        try:
-            if code is None:
-                module = importlib.import_module(self._module)
-            else:
-                module = import_own(code.digest, code.module, code.path, code.files)
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(
-                f"method {self.name!r}: importing {self._module} failed: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        except SystemExit as error:
-            raise UserError(
-                f"method {self.name!r}: importing {self._module} ended the program "
-                f"(SystemExit: {error})"
-            ) from None
-        if not hasattr(module, class_name):
-            raise self._no_class()
-        return getattr(module, class_name)
+        return load(self.name, self.target, self.code)
 
     def facts(self) -> dict:
         """What its class says of itself; of a user's own, asked in another process.
@@ -140,20 +116,7 @@ class Method:
         UserError
             As `load`.
         """
-        if is_own(self.target):
-            classes = self._look()[1]
-            class_name = self.target.rpartition(":")[2]
-            if class_name not in classes:
-                raise self._no_class()
-            return classes[class_name]
-        kind = self.load()
-        parameters = inspect.signature(kind).parameters.values()
-        return {
-            "outputs": list(getattr(kind, "outputs", ())),
-            "defaults": {p.name: p.default for p in parameters if p.default is not p.empty},
-            "refused": {},
-            "takes_any": any(p.kind is p.VAR_KEYWORD for p in parameters),
-        }
+        return facts(self.name, self.target, self.code)
 
     def defaults(self) -> dict:
         """Every option of the class with its default; see `facts`."""
@@ -167,18 +130,7 @@ class Method:
         UserError
             If an option has a value that the class refuses.
         """
-        if is_own(self.target):
-            from benchmark.look import try_to_build
-
-            code, class_name = self.read().code, self.target.rpartition(":")[2]
-            try:
-                return try_to_build(code, class_name, arguments, self.options)
-            except UserError as error:
-                raise UserError(f"method {self.name!r}: {error}") from None
-        try:
-            return tuple(self.load()(*arguments, **self.options).outputs)
-        except (ValueError, TypeError) as error:
-            raise UserError(f"method {self.name!r}: {error}") from None
+        return try_to_build(self.name, self.target, self.read().code, arguments, self.options)
 
     def source(self) -> str:
         """Text of the files that define the method: a changed line makes a new run.
@@ -188,25 +140,10 @@ class Method:
         UserError
             If they cannot be read.
         """
+        module = self.target.rpartition(":")[0]
         if is_own(self.target):
-            return (self.code or read_code(self._module)).text
-        return own_text(self._module)
-
-    @property
-    def _module(self) -> str:
-        return self.target.rpartition(":")[0]
-
-    def _look(self) -> tuple[Code, dict]:
-        from benchmark.look import look
-
-        try:
-            return look(self.code or read_code(self._module), self._module)
-        except UserError as error:
-            raise UserError(f"method {self.name!r}: {error}") from None
-
-    def _no_class(self) -> UserError:
-        _, _, class_name = self.target.rpartition(":")
-        return UserError(f"method {self.name!r}: {self._module} has no class {class_name!r}")
+            return (self.code or read_code(module)).text
+        return own_text(module)
 
     def settled(self, tier_options: dict | None = None) -> Method:
         """The method with every option stated: defaults, then the tier's, then its own.
@@ -221,8 +158,8 @@ class Method:
         UserError
             If an option is unknown (the nearest is named), or JSON cannot hold its value.
         """
-        facts = self.facts()
-        known, refused = facts["defaults"], facts["refused"]
+        told = self.facts()
+        known, refused = told["defaults"], told["refused"]
         tier = tier_options or {}
         of_family, of_name = tier.get(self.family) or {}, tier.get(self.name) or {}
         stated = {**of_family, **self.options, **of_name}
@@ -235,7 +172,7 @@ class Method:
                     f"method {self.name!r}: the value of {option!r}, {value!r:.60}, cannot be "
                     f"written as JSON; {REMEDY}"
                 )
-            if option not in known and option not in refused and not facts["takes_any"]:
+            if option not in known and option not in refused and not told["takes_any"]:
                 close = difflib.get_close_matches(option, known, n=1, cutoff=0.4)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 there = f" (there are: {', '.join(known)})" if known else " (it has none)"

@@ -9,19 +9,18 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.metadata import packages_distributions
 from importlib.util import decode_source, find_spec
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.frozen import PACKAGES as PROGRAM
-from benchmark.frozen import File, freeze, frozen, read_packages
-from benchmark.import_statements import Reader, is_installed, is_relative, statements
-
-PACKAGES = ("mmwfanet", "baselines")
-"""Packages whose files are a network's own; the harness and other libraries are hashed apart."""
+from benchmark.frozen import PACKAGES, File
+from benchmark.import_statements import Reader, is_installed, is_relative
+from benchmark.program import packages_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Code:
         packages: dict[str, str] = {}
         for file in self.files.values():
             if file[2] is not None:
-                packages |= _followed(_decoded(file))
+                packages |= packages_of(_decoded(file))
         beside = [
             f"# {name}\n{_decoded(file)}"
             for name, file in sorted(self.files.items())
@@ -96,10 +95,11 @@ class Code:
 def is_own(target: str) -> bool:
     """Whether ``path/to/net.py:Net`` or ``package.module:Net`` is a user's, not this program's."""
     module = target.rpartition(":")[0]
-    return module.endswith(".py") or module.partition(".")[0] not in PROGRAM
+    return module.endswith(".py") or module.partition(".")[0] not in PACKAGES
 
 
 _given: dict[str, Code] = {}
+_reading: dict[str, Code] | None = None
 
 
 def give(codes: dict[str, Code]) -> None:
@@ -123,8 +123,35 @@ def read_code(module: str) -> Code:
     UserError
         If a file is not there or cannot be read, or they are too many.
     """
-    if module in _given:
-        return _given[module]
+    for known in (_given, _reading or {}):
+        if module in known:
+            return known[module]
+    code = _read_anew(module)
+    remember(module, code)
+    return code
+
+
+@contextmanager
+def one_reading() -> Iterator[None]:
+    """Within, each user's file is read once, though it be asked for several times."""
+    global _reading
+    if _reading is not None:
+        yield
+        return
+    _reading = {}
+    try:
+        yield
+    finally:
+        _reading = None
+
+
+def remember(module: str, code: Code) -> None:
+    """Let this be what `read_code` gives until `one_reading` ends."""
+    if _reading is not None:
+        _reading[module] = code
+
+
+def _read_anew(module: str) -> Code:
     importlib.invalidate_caches()
     if module.endswith(".py"):
         path = Path(module)
@@ -150,26 +177,6 @@ def read_code(module: str) -> Code:
     return Code(name, reader.files[name][0], reader.files)
 
 
-def own_text(module: str) -> str:
-    """The text of one of this program's networks with the files of `PACKAGES` that it imports.
-
-    Parameters
-    ----------
-    module : str
-        ``baselines.unet3d``.
-
-    Raises
-    ------
-    UserError
-        If there is no such module.
-    """
-    first = _text_of(module)
-    if first is None:
-        raise UserError(f"this program has no module {module!r}")
-    texts = _followed(first)
-    return "\n".join([first, *(texts[name] for name in sorted(texts))])
-
-
 def modules_beyond(code: Code, before: set[str]) -> dict[str, str]:
     """Modules that this process has imported and a user's code does not hold: file by name.
 
@@ -182,24 +189,13 @@ def modules_beyond(code: Code, before: set[str]) -> dict[str, str]:
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if name in before or name in code.files or name.partition(".")[0] in PROGRAM:
+        if name in before or name in code.files or name.partition(".")[0] in PACKAGES:
             continue
         if isinstance(file, str) and file.endswith(".py") and Path(file).is_file():
             path = Path(file).absolute()
             if not is_installed(path.parent):
                 found[name] = str(path)
     return found
-
-
-def own_changes(module: str) -> tuple[str, ...]:
-    """Files of one of this program's networks that are no longer as this process runs them."""
-    names = [module, *_followed(_text_of(module) or "")]
-    files = freeze()
-    return tuple(
-        Path(files[name][0]).name
-        for name in dict.fromkeys(names)
-        if name in files and _bytes(files[name][0]) != files[name][2]
-    )
 
 
 def _working() -> list[Path]:
@@ -238,35 +234,6 @@ def _name_of(path: Path) -> tuple[str, Path]:
         parts.insert(0, folder.name)
         folder = folder.parent
     return ".".join(parts), folder
-
-
-def _followed(text: str) -> dict[str, str]:
-    """Texts of the modules of `PACKAGES` that a text imports, directly or not, by name."""
-    texts: dict[str, str] = {}
-    waiting = statements(text)
-    while waiting:
-        name = waiting.pop()
-        own = None
-        if name not in texts and name.partition(".")[0] in PACKAGES:
-            own = _text_of(name)
-        if own is not None:
-            texts[name] = own
-            waiting += statements(own)
-    return texts
-
-
-def _text_of(name: str) -> str | None:
-    """The text of a module of this program; None if there is none."""
-    data = frozen(name)
-    if data is None:
-        file = _on_disk().get(name)
-        data = None if file is None else file[2]
-    return None if data is None else decode_source(data)
-
-
-@cache
-def _on_disk() -> dict[str, File]:
-    return read_packages()
 
 
 def _bytes(path: str) -> bytes | None:

@@ -191,6 +191,7 @@ def run(
     from benchmark.report.terminal import print_board
 
     board = make_board(outcome.plan, outcome.cells)
+    board = replace(board, notes=(*board.notes, *outcome.edited))
     written = write_files(board, outcome.plan, outcome.cells, outcome.folder)
     print_board(board, console)
     drawn = _draw(outcome, display) if figures else []

@@ -19,6 +19,8 @@ from benchmark.errors import UserError
 from benchmark.figures.gradcam import choose_cell, grad_cam, grid_of, on_slice, rebuild
 from benchmark.figures.slices import check_cohort, outline, scale_bar, show_slice, view_of
 from benchmark.figures.style import DOUBLE_COLUMN, INK, MIN_FONT, new_figure, save, styled
+from benchmark.methods import find
+from benchmark.runs.currency import changed_since
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell
 from benchmark.training.grid import TrainingGrid
@@ -124,6 +126,12 @@ def attention_figures(
         figure = _draw(rows, grid)
     named = f"{', '.join(views[:-1])} and {views[-1]}"
     caption = CAPTION.format(title=cell.title, seed=cell.seed, views=named)
+    changed = changed_since(cell.key, find(cell.key["method"]))
+    if changed:
+        caption += (
+            f" {' and '.join(changed).capitalize()} changed since this network was trained: the maps are its "
+            "weights' in the code as it is now."
+        )
     table = [values for row in rows for values in attention_rows(row)]
     return save(figure, folder, "fig8", table, caption)
 

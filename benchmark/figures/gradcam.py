@@ -65,7 +65,8 @@ def rebuild(run: FinishedRun, cell: KeptCell, grid: TrainingGrid) -> nn.Module:
     """
     import torch
 
-    from benchmark.prediction.predictor import changed_since, rebuilt
+    from benchmark.prediction.predictor import rebuilt
+    from benchmark.runs.currency import changed_since
 
     store, kind = Store(run.folder.resolve().parents[1]), find(METHOD)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -73,7 +74,7 @@ def rebuild(run: FinishedRun, cell: KeptCell, grid: TrainingGrid) -> nn.Module:
     settings = Settings(
         **{"budget": "1 steps", "batch_size": 1, "learning_rate": 1.0} | cell.key["settings"]
     )
-    model, _ = rebuilt(store, cell, kind, grid, settings, device, changed_since(cell, kind))
+    model, _ = rebuilt(store, cell, kind, grid, settings, device, changed_since(cell.key, kind))
     return model
 
 

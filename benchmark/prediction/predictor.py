@@ -21,8 +21,8 @@ from benchmark.manifest import sha256
 from benchmark.methods import METHODS, Method, find
 from benchmark.names import own_class, split_base
 from benchmark.prediction.judged import Judged, candidate_volume
+from benchmark.runs.currency import changed_since
 from benchmark.runs.finished import FinishedRun, find_run
-from benchmark.runs.plan import harness_hash, library_versions
 from benchmark.runs.request import chosen_device
 from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, KeptCell, Store, named
@@ -188,7 +188,7 @@ def load_predictor(
     import torch
 
     where = torch.device(chosen_device(device))
-    changed = changed_since(cell, kind)
+    changed = changed_since(cell.key, kind)
     model, notes = rebuilt(store, cell, kind, grid, settings, where, changed)
     return Predictor(
         method=cell.method,
@@ -399,16 +399,3 @@ def _identity(checkpoint: Path, cell: KeptCell) -> str:
     weights = sha256(checkpoint)
     # one set of weights may be tested with a view missing: another key
     return hashlib.sha256(repr((cell.key, weights)).encode()).hexdigest()[:16]
-
-
-def changed_since(cell: KeptCell, kind: Method) -> tuple[str, ...]:
-    """What changed since the cell was trained, in words."""
-    changed = []
-    if hashlib.sha256(kind.source().encode()).hexdigest() != cell.key.get("source"):
-        changed.append("the network's code")
-    if cell.key.get("harness") != harness_hash():
-        changed.append("the code that prepares scans")
-    libraries = cell.key.get("versions")
-    if libraries is not None and libraries != library_versions():
-        changed.append("a library that it computes with")
-    return tuple(changed)

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from benchmark.errors import UserError
 from benchmark.methods import Method
 from benchmark.runs.finished import FinishedRun
-from benchmark.runs.plan import LIBRARIES, harness_hash
+from benchmark.runs.plan import LIBRARIES, harness_hash, library_versions
 from benchmark.runs.request import Request, chosen_scale
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
 from benchmark.runs.store import Standing, Store
@@ -172,6 +172,27 @@ def currency(run: FinishedRun, present: Present | None = None) -> Currency:
         whose = "" if methods == names and len(names) > 1 else f"{', '.join(sorted(methods))}: "
         stale.append(f"{whose}{reason}")
     return Currency(tuple(stale), missing, failed, tuple(unchecked))
+
+
+def changed_since(key: dict, method: Method) -> tuple[str, ...]:
+    """What changed since a network was trained, in words; empty if nothing.
+
+    Parameters
+    ----------
+    key : dict
+        Of the cell.
+    method : Method
+        Of the class that its weights are loaded into.
+    """
+    changed = []
+    if hashlib.sha256(method.source().encode()).hexdigest() != key.get("source"):
+        changed.append("the network's code")
+    if key.get("harness") != harness_hash():
+        changed.append("the code that prepares scans")
+    libraries = key.get("versions")
+    if libraries is not None and libraries != library_versions():
+        changed.append("a library that it computes with")
+    return tuple(changed)
 
 
 def _installed(name: str) -> str | None:

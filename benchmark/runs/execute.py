@@ -33,6 +33,7 @@ from benchmark.runs.sources import COHORTS, open_cohort, tier_split
 from benchmark.runs.start import refuse_seen, start_settings
 from benchmark.runs.store import LOCKS, KeptCell, Store, named, refused_cell
 from benchmark.runs.work import Worker
+from benchmark.sources import one_reading
 from benchmark.suites.load import load_suite
 from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Settings, check_seed
@@ -156,6 +157,11 @@ def settle(
     UserError
         On bad input.
     """
+    with one_reading():
+        return _settle(request, display, device, planning)
+
+
+def _settle(request: Request, display: Display, device: str | None, planning: bool) -> Settled:
     suite = load_suite(request.suite)
     # Everything a person may have mistyped comes before torch, which takes seconds to import.
     methods = chosen_methods(suite, request.methods)

@@ -26,6 +26,7 @@ from benchmark.runs.display import Display
 from benchmark.runs.execute import Outcome, execute
 from benchmark.runs.request import Request
 from benchmark.runs.store import KeptCell
+from benchmark.sources import one_reading
 from benchmark.whole import write_text
 
 Progress = Callable[[int, int], None]
@@ -73,9 +74,10 @@ def run_folds(request: Request, display: Display, count: int, trainer=None) -> t
             "(--split-seed deals the scans out anew)"
         )
     outcomes = []
-    for fold in range(1, count + 1):
-        display.say(f"fold {fold} of {count}")
-        outcomes.append(execute(replace(request, fold=f"{fold}/{count}"), display, trainer))
+    with one_reading():  # a file edited between two folds would be another network
+        for fold in range(1, count + 1):
+            display.say(f"fold {fold} of {count}")
+            outcomes.append(execute(replace(request, fold=f"{fold}/{count}"), display, trainer))
     return tuple(outcomes)
 
 

@@ -13,9 +13,10 @@ from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
 from benchmark.memory import peak_bytes as peak_of_process
 from benchmark.methods import Method
+from benchmark.program import own_changes
 from benchmark.runs.interrupt import Stopped
 from benchmark.runs.store import CHECKPOINT, read_weights, write_arrays
-from benchmark.sources import is_own, modules_beyond, own_changes
+from benchmark.sources import is_own, modules_beyond
 from benchmark.training.settings import Settings
 
 DISK_ERRORS = (

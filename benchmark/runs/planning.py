@@ -198,9 +198,23 @@ def describe_plan(
     ]
     if "init" in values:
         lines.insert(-2, f"  start    from the networks of {values['init']}")
+        for title in dict.fromkeys(c.method.title for c in plan.cells if _started_by_other(c)):
+            lines.insert(
+                -2,
+                f"  note     the code of {title} changed since they were trained: it starts from "
+                "their weights as it is now",
+            )
     if waiting:
         lines.insert(-1, f"  time     {_expected_time(plan, waiting, store, jobs)}")
     return lines
+
+
+def _started_by_other(cell: CellPlan) -> bool:
+    """Whether a training starts from weights of other code than its own."""
+    if cell.start is None:
+        return False
+    old = Store(cell.start.parents[2]).standing(cell.start.parent.name).key
+    return old.get("source") != cell.key["source"]
 
 
 def _expected_time(plan: Plan, waiting: list[CellPlan], store: Store, jobs: int) -> str:
