@@ -15,6 +15,9 @@ import numpy as np
 from benchmark.cohorts.dicom_header import AGREE, SliceHeader
 from benchmark.errors import UserError
 
+MADE_UP = ("StudyInstanceUID", "FrameOfReferenceUID")
+"""UIDs that some programs make up for each slice."""
+
 DISTANCE = 0.05
 """Share by which two distances may differ that are one."""
 
@@ -45,7 +48,7 @@ def check_agreement(headers: list[SliceHeader]) -> None:
 
     for name in AGREE:
         said = [header for header in headers if header.same.get(name)]
-        for header in said:
+        for header in [] if _made_up(headers, name) else said:
             if header.same[name] != said[0].same[name]:
                 raise UserError(
                     f"{name} differs between {two(said[0], header)}; keep the slices of one "
@@ -74,6 +77,16 @@ def check_agreement(headers: list[SliceHeader]) -> None:
             )
 
 
+def _made_up(headers: list[SliceHeader], name: str) -> bool:
+    """Whether every slice has a UID of its own where all should share one.
+
+    SimpleITK's recipe for writing a series gives each slice a StudyInstanceUID; slices of two
+    scans have two.
+    """
+    values = {header.same.get(name) for header in headers}
+    return name in MADE_UP and len(headers) > 2 and len(values) == len(headers)
+
+
 def contradictions(
     headers: list[SliceHeader], along: np.ndarray, spacing: float, straight: bool
 ) -> Iterator[str]:
@@ -90,6 +103,9 @@ def contradictions(
     straight : bool
         Whether the slices lie across the patient's long axis.
     """
+    for name in MADE_UP:
+        if _made_up(headers, name):
+            yield f"{name} differs between all slices, as some programs write it"
     thickness = {header.thickness for header in headers if header.thickness}
     if thickness and max(thickness) > (1 + DISTANCE) * min(thickness):
         yield (

@@ -81,6 +81,13 @@ def test_one_instance_at_two_places_is_refused(tmp_path):
     assert "SOPInstanceUID is the same in files 4 and 5" in row.reason
 
 
+@pytest.mark.parametrize("name", ["StudyInstanceUID", "FrameOfReferenceUID"])
+def test_uids_that_a_program_made_up_for_each_slice_are_told(tmp_path, name):
+    row = edited(tmp_path / "d", lambda p, d: setattr(d, name, f"1.2.826.99.8.{p}"))
+    assert row.verdict == "warning"
+    assert row.reason == f"{name} differs between all slices, as some programs write it"
+
+
 def test_names_written_in_two_ways_are_one(tmp_path):
     row = edited(tmp_path / "d", half(PatientName="Smith^Jane^^", PatientID="mrn0042 "))
     assert (row.verdict, row.reason) == ("ready", "")
