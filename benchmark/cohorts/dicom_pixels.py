@@ -16,6 +16,7 @@ from benchmark.cohorts.dicom_stored import (
     LOSSY,
     check_pixels,
     frame_count,
+    is_packed,
     stored_values,
     syntax_name,
 )
@@ -114,7 +115,7 @@ class PixelReader:
             raise
         except Exception:  # damaged files raise many kinds, whose text may quote the header
             packed = ""
-            if self._data is not None and self._data.file_meta.TransferSyntaxUID.is_compressed:
+            if self._data is not None and is_packed(self._data):
                 packed = f" (packed as {syntax_name(self._data)})"
             raise UserError(
                 f"the pixels of a slice cannot be read{packed}; export the series again"

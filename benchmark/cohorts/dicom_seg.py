@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.cohorts.dicom_header import SliceHeader, number
 from benchmark.cohorts.dicom_open import open_dicom, quiet
 from benchmark.cohorts.dicom_series import Series
-from benchmark.cohorts.dicom_stored import PACKED, syntax_name
+from benchmark.cohorts.dicom_stored import PACKED, is_packed, syntax_name
 from benchmark.cohorts.segment_names import labels_of_names
 from benchmark.errors import UserError
 
@@ -138,7 +138,7 @@ def _check(data, series: Series, headers: list[SliceHeader]) -> None:
     if segments > MOST_SEGMENTS or int(data.NumberOfFrames) > segments * len(series.voxels):
         raise UserError(f"{WHERE}: has more segments or slices than its series can have")
     syntax = data.file_meta.TransferSyntaxUID
-    if syntax.is_compressed and syntax not in PACKED:
+    if is_packed(data) and syntax not in PACKED:
         raise UserError(f"{WHERE}: is packed as {syntax_name(data)}; export it uncompressed")
     for group in (data.get("SharedFunctionalGroupsSequence") or ())[:1]:
         for measures in group.get("PixelMeasuresSequence") or ():

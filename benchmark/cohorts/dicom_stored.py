@@ -44,6 +44,20 @@ def syntax_name(data) -> str:
     return uid.name if uid.name != str(uid) and not uid.is_private else "a private way"
 
 
+def is_packed(data) -> bool:
+    """Whether a file's pixels are compressed.
+
+    Raises
+    ------
+    UserError
+        If its transfer syntax is none of the standard.
+    """
+    try:
+        return data.file_meta.TransferSyntaxUID.is_compressed
+    except ValueError:
+        raise UserError("its transfer syntax is unknown; export the series again") from None
+
+
 def frame_count(data) -> int:
     """Return how many slices a file holds."""
     return int(data.get("NumberOfFrames") or 1)
@@ -64,13 +78,14 @@ def check_pixels(data, size: tuple[int, int]) -> None:
     UserError
         One line that says what is wrong; it names no file.
     """
+    packed = is_packed(data)
     bits = int(data.BitsAllocated)
     if bits not in (8, 16, 32):
         raise UserError(f"pixels of {bits} bits (BitsAllocated) are none of a CT; export it again")
     expected = size[0] * size[1] * bits // 8 * frame_count(data)
     syntax = data.file_meta.TransferSyntaxUID
     found = len(data.PixelData)
-    if not syntax.is_compressed:
+    if not packed:
         if found > expected + expected % 2:
             raise UserError("a slice holds more pixels than it says")
         if found < expected:
@@ -108,7 +123,7 @@ def stored_values(data, frame: int, size: tuple[int, int]) -> np.ndarray:
     from pydicom.pixels import get_decoder
 
     syntax = data.file_meta.TransferSyntaxUID
-    if syntax.is_compressed:
+    if is_packed(data):
         packed = get_frame(data.PixelData, frame, number_of_frames=frame_count(data))
         if syntax != RLE and packed_size(packed) != size:
             raise UserError("the pixels of a slice do not have the size that it says")

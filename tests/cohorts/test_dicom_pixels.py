@@ -87,6 +87,13 @@ def test_a_syntax_that_is_not_read_is_named(tmp_path):
     assert "export the series uncompressed" in reason
 
 
+def test_a_syntax_that_is_unknown_is_told(tmp_path):
+    for path in series(tmp_path / "d", VOXELS):
+        whole = path.read_bytes()
+        path.write_bytes(whole.replace(b"1.2.840.10008.1.2.1\0", b"0.2.840.10008.1.2.1\0"))
+    assert "its transfer syntax is unknown" in refusal(tmp_path / "d")
+
+
 def test_packed_pixels_of_another_size_are_not_unpacked(tmp_path):
     for path in series(tmp_path / "d", VOXELS):
         pack(path, "JPEG 2000")
