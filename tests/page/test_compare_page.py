@@ -113,7 +113,7 @@ def test_a_page_of_two_patients_has_figures_without_intervals(write_run):
     assert "with fewer than 3 patients there are no intervals" in text
     assert "Nothing to compare: fewer than two methods have a figure with an interval" in text
     assert "fewer than 3 patients: no ranks" in text
-    assert '<span class="bounds">.' not in text
+    assert " interval </span>." not in text
     assert "NaN" not in text.split("<script")[-2]
     both = render_comparison(compare(*runs))
     assert "undecided" in both
@@ -121,4 +121,4 @@ def test_a_page_of_two_patients_has_figures_without_intervals(write_run):
     assert "fewer than 3 patients: no interval" in both
     several = find_run(str(runs[0].folder), runs[0].folder.parents[1])
     several.plan["patients"]["together"] = []
-    assert '<span class="bounds">.' in render(make_content([several], no_scans))
+    assert " interval </span>." in render(make_content([several], no_scans))
