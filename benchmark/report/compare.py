@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.cohorts.patients import patients_in
 from benchmark.errors import UserError
+from benchmark.metrics.estimate import join_notes
 from benchmark.metrics.verdict import (
     CONTRADICTED,
     SUPPORTED,
@@ -335,9 +336,15 @@ def _judged(found: list[_Measured]) -> tuple[ComparedLine, ...]:
             line,
             verdict=SAME if line.verdict == SAME else words[decision.verdict],
             p=decision.p,
+            note=join_notes(line.note, _no_interval(line.differences[line.judged])),
         )
         for line, decision in zip(lines, decisions, strict=True)
     )
+
+
+def _no_interval(gap: Contrast) -> str:
+    """Why the difference that decides has no interval; nothing where it has one or is undefined."""
+    return gap.note if math.isnan(gap.low) and not math.isnan(gap.value) else ""
 
 
 def _entry(run: FinishedRun, name: str) -> dict:

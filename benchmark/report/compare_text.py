@@ -15,6 +15,7 @@ from benchmark.report.ablations import COMPARED, p_text
 from benchmark.report.board import Column, Figure, interval, number
 from benchmark.report.compare import ComparedLine, Comparison
 from benchmark.report.consoles import TextTable
+from benchmark.report.reliance import counted_scans
 from benchmark.report.terminal import heading
 
 EXPLANATION = (
@@ -91,6 +92,8 @@ def _feet(found: Comparison) -> list[str]:
         )
     elif found.lines:
         lines.append(EXPLANATION)
+        one = next(iter(found.lines[0].a.values()), None)
+        lines += [f"Figures of {counted_scans(one.n, one.patients)}."] * (one is not None)
     if not found.lines:
         lines.append("no method in both runs with figures from the same source")
     for name, methods in zip("AB", found.only, strict=True):

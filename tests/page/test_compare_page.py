@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from click.testing import CliRunner
 from benchmark.cli import cli
 from benchmark.errors import UserError
 from benchmark.page.compare_page import render_comparison
+from benchmark.page.content import make_content
+from benchmark.page.render import render
 from benchmark.report.compare import compare
+from benchmark.runs.finished import find_run
 
 # a conftest cannot be imported by name
 _spec = importlib.util.spec_from_file_location(
@@ -94,12 +98,6 @@ def test_the_command_writes_the_page_beside_what_it_prints(pair, tmp_path):
 
 
 def test_a_page_of_two_patients_has_figures_without_intervals(write_run):
-    import json
-
-    from benchmark.page.content import make_content
-    from benchmark.page.render import render
-    from benchmark.runs.finished import find_run
-
     def no_scans(run):
         raise UserError("none here")
 
@@ -115,8 +113,12 @@ def test_a_page_of_two_patients_has_figures_without_intervals(write_run):
     assert "with fewer than 3 patients there are no intervals" in text
     assert "Nothing to compare: fewer than two methods have a figure with an interval" in text
     assert "fewer than 3 patients: no ranks" in text
-    assert '<span class="bounds">.' not in text
+    assert " interval </span>." not in text
     assert "NaN" not in text.split("<script")[-2]
     both = render_comparison(compare(*runs))
-    assert "fewer than 3 patients" not in both or "undecided" in both
-    assert "[]" not in both.split("</main>")[0].split("<body>")[1]
+    assert "undecided" in both
+    assert not re.search(r"\d \[\]", both), "no brackets without an interval"
+    assert "fewer than 3 patients: no interval" in both
+    several = find_run(str(runs[0].folder), runs[0].folder.parents[1])
+    several.plan["patients"]["together"] = []
+    assert " interval </span>." in render(make_content([several], no_scans))

@@ -148,6 +148,7 @@ def test_ranks_claims_and_comparisons_of_few_patients_decide_nothing(write_run):
     other = of_patients(write_run({"unet3d": 0.9, "mmwfanet": 0.3}, name="b"), 30)
     for line in compare(run, other).lines:
         assert line.verdict == "undecided"
+        assert "fewer than 3 patients: no interval" in line.note
         assert math.isnan(line.p)
         gap = line.differences[line.judged]
         assert math.isnan(gap.low)
