@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
+from benchmark import frozen
 from benchmark.calcium import risk_category
 from benchmark.cohorts.base import Cohort, Record, Scan
 from benchmark.runs import execute as execute_module
@@ -168,7 +169,7 @@ class Lines(Display):
         return "\n".join(self.lines)
 
 
-def run_tiny(folder, trainer: FakeTrainer, patients: int = 40, **options):
+def run_tiny(folder, trainer: FakeTrainer, patients: int = 40, only=None, **options):
     """Run the tiny suite below a folder; an `Outcome` and the lines that were shown."""
     path = folder / "tiny.yaml"
     path.write_text(SUITE, encoding="utf-8")
@@ -190,7 +191,13 @@ def run_tiny(folder, trainer: FakeTrainer, patients: int = 40, **options):
     display = Lines()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(execute_module, "open_cohort", open_cohort)
-        return execute_module.execute(request, display, trainer), display
+        return execute_module.execute(request, display, trainer, only), display
+
+
+@pytest.fixture(autouse=True)
+def nobodys_file_was_imported():
+    """Of users' files that one test imports into this process the next knows nothing."""
+    frozen._imported.clear()
 
 
 @pytest.fixture
