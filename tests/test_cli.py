@@ -285,10 +285,11 @@ def test_score_says_what_the_check_says(scan_files, capsys):
     assert main([*arguments, "--format", "json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["volume"]["LAD"] == 2
-    assert captured.err == (
+    assert captured.err.startswith(
         "warning: p1: 2 labelled voxels not above 130 HU were dropped: 4.0 mm3 drawn, 2.0 mm3 "
         "left\n"
     )
+    assert "most of" not in captured.err
     sitk.WriteImage(sitk.GetImageFromArray(np.roll(labels, 3, 2)), str(scan_files["labels"]))
     assert main([*arguments, "--format", "csv"]) == 0
     captured = capsys.readouterr()

@@ -127,11 +127,12 @@ def coca_outlines(root: Path) -> Iterator[Case]:
         "points NaN": valid.replace("(5.000000,", "(nan,"),
         "points of words": valid.replace("(5.000000,", "(five,"),
         "points absurd": valid.replace("(5.000000,", "(1e300,"),
-        "points off the scan": valid.replace("(5.000000, 9.000000)", "(5000.0, 9.0)").replace(
-            "(12.000000, 9.000000)", "(5001.0, 9.0)"
-        ).replace("(12.000000, 11.000000)", "(5001.0, 11.0)").replace(
-            "(5.000000, 11.000000)", "(5000.0, 11.0)"
+        "points off the scan": valid.replace("(5.000000, ", "(5000.0, ").replace(
+            "(12.000000, ", "(5001.0, "
         ),
+        "outlines of another patient": plistlib.dumps(
+            {"Images": [{"ImageIndex": 3, "ROIs": [roi([(x + 9, y + 6) for x, y in BOX], HEIGHT)]}]}
+        ).decode(),
         "points a number": valid.replace(
             "<key>Point_px</key>", "<key>Point_px</key><integer>5</integer><key>x</key>"
         ),
