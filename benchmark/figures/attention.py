@@ -128,9 +128,10 @@ def attention_figures(
     caption = CAPTION.format(title=cell.title, seed=cell.seed, views=named)
     changed = changed_since(cell.key, find(cell.key["method"]))
     if changed:
+        what = " and ".join(changed).capitalize()
         caption += (
-            f" {' and '.join(changed).capitalize()} changed since this network was trained: the maps are its "
-            "weights' in the code as it is now."
+            f" {what} changed since this network was trained: the maps are its weights' in the "
+            "code as it is now."
         )
     table = [values for row in rows for values in attention_rows(row)]
     return save(figure, folder, "fig8", table, caption)
