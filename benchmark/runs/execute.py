@@ -11,9 +11,11 @@ from types import SimpleNamespace
 from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import parse_choice
+from benchmark.commit import git_commit
 from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 from benchmark.methods import find
+from benchmark.program import own_changes
 from benchmark.runs.display import Display, duration
 from benchmark.runs.finished import find_run
 from benchmark.runs.interrupt import Interrupts, Stopped
@@ -220,6 +222,7 @@ def _execute(
     if only is None:
         write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
     if waiting:
+        git_commit()  # now: scans may take hours, and another be checked out meanwhile
         try:
             sweep(store, display)
             trainer = trainer or _trainer()
@@ -273,10 +276,13 @@ def require_bases(plan, store: Store) -> None:
 
 
 def edited(plan: Plan, since: str = "the run began") -> tuple[str, ...]:
-    """A line for each user's file that is no longer what was run."""
+    """A line for each network whose files are no longer what was run."""
     titles: dict[tuple[str, ...], dict[str, None]] = {}
     for cell in plan.cells:
-        changed = () if cell.method.code is None else cell.method.code.changed()
+        if cell.method.code is not None:
+            changed = cell.method.code.changed()
+        else:
+            changed = own_changes(cell.method.target.partition(":")[0])
         if changed:
             titles.setdefault(changed, {})[cell.method.title] = None
     return tuple(
