@@ -41,8 +41,15 @@ def own_changes(module: str) -> tuple[str, ...]:
     return tuple(
         Path(files[name][0]).name
         for name in dict.fromkeys(names)
-        if name in files and Path(files[name][0]).read_bytes() != files[name][2]
+        if name in files and _now(files[name][0]) != files[name][2]
     )
+
+
+def _now(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
 
 
 def packages_of(text: str) -> dict[str, str]:

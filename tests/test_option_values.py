@@ -37,6 +37,6 @@ def test_what_comes_back_as_it_was_is_held(value):
     assert holds(value)
 
 
-@pytest.mark.parametrize("value", BAD, ids=lambda value: f"{value!r:.30}")
+@pytest.mark.parametrize("value", BAD, ids=lambda value: type(value).__name__)
 def test_what_would_come_back_as_something_else_is_not(value):
     assert not holds(value)

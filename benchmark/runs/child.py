@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from benchmark.commit import VARIABLE, git_commit
 from benchmark.frozen import starter, write_copy
 from benchmark.runs.interrupt import SIGNALS
 from benchmark.runs.job import Job, Send, do
@@ -210,7 +211,7 @@ class Interpreters:
                 stdout=output,
                 stderr=output,
                 pass_fds=(write,),
-                env={**os.environ, "PYTHONPATH": places},
+                env={**os.environ, "PYTHONPATH": places, VARIABLE: git_commit()},
             )
         finally:
             os.close(write)

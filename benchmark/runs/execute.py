@@ -12,9 +12,11 @@ from benchmark.cohorts.base import Cohort
 from benchmark.cohorts.patients import patients_in
 from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import parse_choice
+from benchmark.commit import git_commit
 from benchmark.cores import jobs_beside
 from benchmark.errors import UserError
 from benchmark.methods import find
+from benchmark.program import own_changes
 from benchmark.runs.display import Display, duration
 from benchmark.runs.finished import find_run
 from benchmark.runs.interrupt import Interrupts, Stopped
@@ -238,6 +240,7 @@ def _execute(
         write_text(folder / "plan.json", json.dumps(plan.values, indent=1) + "\n")
     refused: dict[str, str] = {}
     if waiting:
+        git_commit()  # now: scans may take hours, and another be checked out meanwhile
         try:
             sweep(store, display)
             prepared = _prepare(trainer, cohort, split, scale.settings, display, request.workers)
@@ -298,10 +301,13 @@ def require_bases(plan, store: Store) -> None:
 
 
 def edited(plan: Plan, since: str = "the run began") -> tuple[str, ...]:
-    """A line for each user's file that is no longer what was run."""
+    """A line for each network whose files are no longer what was run."""
     titles: dict[tuple[str, ...], dict[str, None]] = {}
     for cell in plan.cells:
-        changed = () if cell.method.code is None else cell.method.code.changed()
+        if cell.method.code is not None:
+            changed = cell.method.code.changed()
+        else:
+            changed = own_changes(cell.method.target.partition(":")[0])
         if changed:
             titles.setdefault(changed, {})[cell.method.title] = None
     return tuple(

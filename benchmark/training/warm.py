@@ -10,7 +10,7 @@ import torch
 import torch._dynamo  # an optimiser imports it at its first step
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.training.machine import git_commit
+from benchmark.commit import git_commit
 
 
 def load() -> None:
