@@ -21,7 +21,7 @@ def usable_cores() -> int:
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    return max(1, min(cores, math.ceil(quota())))
+    return max(1, math.ceil(min(cores, quota())))
 
 
 def quota(groups: Path = GROUPS, files: Path = GROUP_FILES) -> float:

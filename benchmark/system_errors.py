@@ -53,7 +53,7 @@ def in_words(error: OSError) -> str:
     first = _first(error)
     if first is not None:
         place, words = first
-        return _with_notes(f"{words}: {place}", error)
+        return "; ".join([f"{words}: {place}", *getattr(error, "__notes__", ())])
     number = error.errno
     words = _WORDS.get(number) or (error.strerror or str(error) or type(error).__name__)
     remedy = _REMEDIES.get(number, "")
@@ -64,15 +64,11 @@ def in_words(error: OSError) -> str:
         place, found, better = _told_by_calls(error)
         words, remedy = found or words, better or remedy
     line = f"{words}: {place}" if place else words
-    return _with_notes(f"{line}; {remedy}" if remedy else line, error)
+    return "; ".join([line, *getattr(error, "__notes__", ()), *([remedy] if remedy else [])])
 
 
 def _is_path(name: object) -> bool:
     return isinstance(name, str | bytes | os.PathLike) and bool(name)
-
-
-def _with_notes(line: str, error: OSError) -> str:
-    return line + "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
 
 
 def _first(error: OSError) -> tuple[str, str] | None:
