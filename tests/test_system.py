@@ -33,10 +33,6 @@ def full_disk():
     raise error
 
 
-def no_semaphores():
-    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-
 def test_every_error_of_the_system_has_place_and_remedy(tmp_path, monkeypatch):
     assert in_words(raised(full_disk)) == (
         "no space left on the disk: /data/x; what was finished is kept; free some space or choose "

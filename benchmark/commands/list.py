@@ -66,9 +66,11 @@ def _rows(kind: str, out: Path) -> list[tuple[str, str]]:
     from benchmark.runs.currency import Present, currency
     from benchmark.runs.finished import finished_runs
 
-    present = Present()
-    return [
-        (str(run.folder), f"{run.summary}, {currency(run, present)}") for run in finished_runs(out)
+    present, closed = Present(), []
+    runs = finished_runs(out, closed)
+    rows = [(str(run.folder), f"{run.summary}, {currency(run, present)}") for run in runs]
+    return rows + [
+        (str(path.parent), "another user's: no permission to read it") for path in closed
     ]
 
 

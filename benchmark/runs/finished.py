@@ -43,11 +43,26 @@ class FinishedRun:
         return f"{methods} methods, {seeds} seeds, {self.plan['budget']}, {board}"
 
 
-def finished_runs(out: Path) -> list[FinishedRun]:
-    """All runs under `out`, newest first."""
-    paths = [path for path in Path(out).glob("*/*/plan.json") if path.parents[1].name != "cells"]
-    paths.sort(key=_when, reverse=True)
-    return [FinishedRun(path.parent, _read_plan(path)) for path in paths]
+def finished_runs(out: Path, closed: list[Path] | None = None) -> list[FinishedRun]:
+    """All runs under `out` that this user may read, newest first.
+
+    Parameters
+    ----------
+    out : Path
+    closed : list of Path, optional
+        Gets the plans of other users that may not be read.
+    """
+    found = []
+    for path in Path(out).glob("*/*/plan.json"):
+        if path.parents[1].name == "cells":
+            continue
+        try:
+            found.append((_when(path), FinishedRun(path.parent, _read_plan(path))))
+        except PermissionError:
+            if closed is not None:
+                closed.append(path)
+    found.sort(key=lambda one: one[0], reverse=True)
+    return [run for _, run in found]
 
 
 def find_run(name: str | None, out: Path) -> FinishedRun:
