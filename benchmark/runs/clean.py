@@ -96,7 +96,7 @@ def remove(
             shutil.rmtree(item.path)
             gone.append(item.path)
         except OSError as error:
-            say(f"not removed: {in_words(error)} (of {owner_of(item.path)})")
+            say(f"not removed: {item.path}, of {owner_of(item.path)}: {in_words(error)}")
         finally:
             held.release()
     return gone
