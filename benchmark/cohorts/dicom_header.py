@@ -188,8 +188,9 @@ def _header(path: Path, data) -> SliceHeader:
     kind = _kind(data)
     if kind == "directory":
         return SliceHeader(path, "", "", "", kind, None, *(None,) * 4, (0, 0), False)
-    if not data.get("SeriesInstanceUID") or not data.get("Modality"):
-        raise UserError("a file lacks what every DICOM image says; export it again")
+    for name in ("SeriesInstanceUID", "Modality"):
+        if not data.get(name):
+            raise UserError(f"a file lacks {name}, which every DICOM image has; export it again")
     place, acquisition = data.get("InstanceNumber"), data.get("AcquisitionNumber")
     return SliceHeader(
         path,

@@ -197,7 +197,11 @@ def _places(along: np.ndarray) -> tuple[np.ndarray, float]:
     places = np.concatenate([[0], np.cumsum(multiples)]).astype(int)
     missing = places[-1] + 1 - len(places)
     if missing > MOST_GAPS * (places[-1] + 1):
-        raise UserError(f"{missing} of {places[-1] + 1} slices are missing; export it again")
+        raise UserError(
+            f"slices lie {steps.min():.2f} to {steps.max():.2f} mm apart: {missing} of "
+            f"{places[-1] + 1} slices are missing, or two scans of different spacing are in one "
+            "series; export it again"
+        )
     return places, float((along[-1] - along[0]) / places[-1])
 
 

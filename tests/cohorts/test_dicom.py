@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from written import HEIGHT, ORIGIN, SECRETS, SPACING, arrays, series
@@ -282,3 +283,25 @@ def test_a_folder_without_dicom_is_refused(tmp_path):
         DicomCohort(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         DicomCohort(tmp_path / "none")
+
+
+def test_a_series_whose_spacing_changes_is_told_from_one_with_gaps(tmp_path):
+    voxels = np.concatenate([arrays()[0]] * 2)
+    paths = series(tmp_path, voxels)
+    for place, path in enumerate(paths[6:], start=1):
+        data = pydicom.dcmread(path)
+        data.ImagePositionPatient[2] = ORIGIN[2] + 15 + 1.5 * place
+        data.save_as(path)
+    (row,) = DicomCohort(tmp_path).check()
+    assert (
+        "slices lie 1.50 to 3.00 mm apart: 5 of 17 slices are missing, or two scans" in row.reason
+    )
+
+
+def test_a_file_without_a_series_is_told_by_the_element_that_it_lacks(tmp_path):
+    for path in series(tmp_path, arrays()[0]):
+        data = pydicom.dcmread(path)
+        del data.SeriesInstanceUID
+        data.save_as(path)
+    with pytest.raises(UserError, match="a file lacks SeriesInstanceUID, which every DICOM image"):
+        DicomCohort(tmp_path)

@@ -1,5 +1,6 @@
 """Files that are cut short, absurd, or point out of their folder are refused by name."""
 
+import re
 import zlib
 
 import numpy as np
@@ -147,3 +148,26 @@ def test_padding_and_signs_are_read_right(tmp_path):
         np.testing.assert_array_equal(scan.voxels, voxels.clip(-1024))
         assert scan.voxels.dtype == np.int16
     assert sitk.ReadImage(str(path)).GetSize() == SHAPE[::-1]
+
+
+def test_what_is_left_of_a_packed_file_is_counted(tmp_path):
+    path = save(tmp_path / "a.nii.gz", np.random.default_rng(0).integers(-900, 900, (12, 64, 64)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    found = re.search(r"is cut short: (\d+) bytes after unpacking, but 64 x 64 x 12", refused(path))
+    assert 0.6 < int(found[1]) / (12 * 64 * 64 * 8) < 0.75
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".mha", ".nrrd"])
+def test_a_fill_above_any_ct_is_told_by_every_reader_of_a_scan(tmp_path, suffix):
+    from benchmark.cohorts.scan_check import warnings_of
+    from benchmark.prediction.scans import open_scans
+
+    voxels = arrays()[0].astype(np.int32)
+    voxels[:, :3, :3] = 62512
+    path = save(tmp_path / f"a{suffix}", voxels)
+    words = "54 voxels of 62512 outside the field of view"
+    assert words in warnings_of(read_scan(path))[0][0]
+    scan = open_scans(path).load("a")
+    assert words in " ".join(scan.warnings)
+    assert scan.voxels.max() < 300

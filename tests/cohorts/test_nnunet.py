@@ -142,3 +142,15 @@ def test_a_key_twice_is_refused(folder):
     (folder / "dataset.json").write_text(text)
     with pytest.raises(UserError, match="says 'LAD' twice"):
         NnUNetCohort(folder)
+
+
+def test_dataset_json_of_version_1_is_read(folder):
+    names = {"0": "background", "1": "RCA", "2": "LCX", "3": "LAD"}
+    values = {"modality": {"0": "CT"}, "labels": names, "numTraining": 4, "training": []}
+    (folder / "dataset.json").write_text(json.dumps(values))
+    cohort = NnUNetCohort(folder)
+    assert set(np.unique(cohort.load("case_3").labels)) == {0, 1}  # 3 in the file is LAD
+    values["labels"] = {"0": "background", "1": "LAD", "2": "LAD"}
+    (folder / "dataset.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"dataset\.json"):
+        NnUNetCohort(folder)
