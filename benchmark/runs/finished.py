@@ -122,7 +122,10 @@ def _read_plan(path: Path) -> dict:
                 raise ValueError(f"the folder {str(folder)[:40]!r} is no name")
             if cell["method"] not in names or not isinstance(cell["seed"], int):
                 raise ValueError(f"a run of {str(cell['method'])[:40]!r}, which is no method")
-        patients_in(plan)
+        whose = patients_in(plan)
+        if whose is not None:
+            for part in ("train", "test"):
+                whose.count(plan["split"].get(part, ()))  # of ids, not of lists or numbers
         return plan
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: not a plan of a run ({type(error).__name__}: {error})") from None
