@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from benchmark.calcium import SCORES, TARGETS
 from benchmark.challenge.checker import Progress, check_labels, find_maps, geometry_of, unusual
 from benchmark.challenge.maps import NAMING, Naming, read_map
@@ -174,9 +176,12 @@ def figure_table(scored: ScoredSubmission) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    few = [found for found in scored.figures.values() if FEW_PATIENTS in found.note]
-    if few:
-        lines.append(FEW_PATIENTS)
+    reasons: dict[str, list[str]] = {}
+    for key, found in scored.figures.items():
+        if found.is_defined and np.isnan(found.low):
+            reasons.setdefault(found.note, []).append(" ".join(key))
+    for reason, names in reasons.items():
+        lines.append(reason if FEW_PATIENTS in reason else f"{', '.join(names)}: {reason}")
     for (measure, target), found in scored.figures.items():
         if not found.is_defined:
             lines.append(f"– {measure}, {target}: undefined, {found.note}")

@@ -139,7 +139,10 @@ def _read_plan(path: Path) -> dict:
                 raise ValueError(f"the folder {str(folder)[:40]!r} is no name")
             if cell["method"] not in names or not isinstance(cell["seed"], int):
                 raise ValueError(f"a run of {str(cell['method'])[:40]!r}, which is no method")
-        patients_in(plan)
+        whose = patients_in(plan)
+        if whose is not None:
+            for part in ("train", "test"):
+                whose.count(plan["split"].get(part, ()))  # of ids, not of lists or numbers
         titles = told_apart(names.items(), METHODS)
         methods = [{**method, "title": titles[method["name"]]} for method in plan["methods"]]
         return {**plan, "methods": methods}

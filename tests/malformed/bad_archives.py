@@ -139,6 +139,10 @@ PLAN_FAULTS = {
     "methods of words": {"methods": ["unet3d"]}, "cells of words": {"cells": ["x"]},
     "cells none": {"cells": None}, "split a number": {"split": 5}, "suite a list": {"suite": []},
     "cohort a word": {"cohort": "phantom"}, "budget a number": {"budget": 5},
+    "patients a list": {"patients": [["p0", "p1"]]},
+    "patients of numbers": {"patients": {"known": True, "together": [[1, 2]]}},
+    "patients of one scan": {"patients": {"known": True, "together": [["p0"], ["p0"]]}},
+    "asked a list": {"asked": [1], "patients": None},
 }  # fmt: skip
 
 

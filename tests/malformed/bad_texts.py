@@ -108,6 +108,15 @@ def csv_tables(root: Path) -> Iterator[Case]:
             save(folder / part / "a0.nii.gz", voxels if part == "images" else labels)
         (folder / "centres.csv").write_text(text)
         yield check(root, folder)
+    for name, text in {
+        "patients of one scan": "id,patient\na0,A\na0,B\n", "patients binary": "id,patient\n\0",
+        "patients named twice": "id,patient,id\na0,A,a0\n", "patients long": "id," * 90_000 + "\n",
+    }.items():  # fmt: skip
+        folder = place_of(root, f"folder/{name}")
+        for part in ("images", "labels"):
+            save(folder / part / "a0.nii.gz", voxels if part == "images" else labels)
+        (folder / "patients.csv").write_text(text)
+        yield check(root, folder)
 
 
 def cohort_files(root: Path) -> Iterator[Case]:

@@ -131,6 +131,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
     plan = {
         "suite": "x", "seeds": [0], "methods": [{"name": "m", "title": "M"}], "budget": "5 s",
         "cells": [{"folder": "m-seed0", "method": "m", "seed": 0}], "split": {}, "cohort": {},
+        "patients": {"known": True, "together": [["a", "b"]]},
     }  # fmt: skip
     stated = yaml.safe_load((ROOT / "results/paper/claims.yaml").read_text(encoding="utf-8"))
     claim = {"claims": stated["claims"][:2]}
