@@ -27,7 +27,7 @@ SEPARATORS = (",", ";", "\t")
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """A table as text.
 
     Attributes
@@ -46,7 +46,7 @@ class Table:
 
 
 def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Read a table whose first line names its columns: `Table.names` and `Table.rows`.
+    """Read a table whose first line names its columns: `CsvTable.names` and `CsvTable.rows`.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     return table.names, table.rows
 
 
-def load_table(path: Path) -> Table:
+def load_table(path: Path) -> CsvTable:
     """Read a table whose first line names its columns.
 
     Fields stand between commas, semicolons or tabs, whichever parts the first line most; a line
@@ -109,7 +109,7 @@ def load_table(path: Path) -> Table:
                 rows.append((line, fields))
     except csv.Error as error:
         raise UserError(f"{path}: line {reader.line_num + skipped} is no CSV ({error})") from None
-    return Table(names, rows, separator)
+    return CsvTable(names, rows, separator)
 
 
 def _text_of(path: Path) -> str:

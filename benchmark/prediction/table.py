@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.calcium import RISK_NAMES, SCORES, TARGETS, risk_category
-from benchmark.csv_tables import Table, load_table
+from benchmark.csv_tables import CsvTable, load_table
 from benchmark.errors import UserError
 
 KINDS = ("mask", "head")
@@ -115,7 +115,7 @@ def read_table(path: Path, kind: str | None = None) -> tuple[dict[str, np.ndarra
     return scores, prefix.removesuffix("_") or "head"
 
 
-def decimal_comma(path: Path, table: Table, columns: Iterable[str]) -> bool:
+def decimal_comma(path: Path, table: CsvTable, columns: Iterable[str]) -> bool:
     """Whether the numbers of some columns have a decimal comma.
 
     Raises

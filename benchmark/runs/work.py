@@ -103,12 +103,15 @@ class Worker:
     def run(self, cell: CellPlan, held: Held) -> str | None:
         """Do one cell and wait for it; see `steps`."""
         work = self.steps(cell, held)
-        while True:
-            try:
+        try:
+            while True:
                 next(work)
-            except StopIteration as end:
-                return end.value
-            time.sleep(POLL)
+                try:
+                    time.sleep(POLL)
+                except Stopped as stopped:
+                    work.throw(stopped)
+        except StopIteration as end:
+            return end.value
 
     def steps(self, cell: CellPlan, held: Held) -> Iterator[None]:
         """Train and test one cell and keep what came of it, waiting wherever this yields.

@@ -238,7 +238,7 @@ class Trainer:
                 if after_step is not None:
                     after_step()
             self.spending.add(1, len(batch.scores) * self.group.count, flops)
-            share = (self.spending.fraction - begin) / (end - begin)
+            share = (self.spending.fraction - begin) / max(end - begin, SMALLEST_SHARE)
             pace.step(count + 1, share, before["device_seconds"])
             ending = stop.asked()
             due = self._resume is not None and (ending or self._resume.due())

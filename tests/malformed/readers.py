@@ -207,7 +207,9 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         "claims": Reader(
             "k.yaml", yaml.safe_dump(claim).encode(), load_claims.__wrapped__, marks
         ),
-        "dataset": Reader("nn/dataset.json", json.dumps(DATASET).encode(), _nnunet, json_),
+        "dataset": Reader(
+            "nn/dataset.json", json.dumps(DATASET | {"numTraining": 1}).encode(), _nnunet, json_
+        ),
         "split": Reader("split.json", (folder / "made/split.json").read_bytes(), load_split, json_),
         "plan": Reader("run/plan.json", json.dumps(plan).encode(), run_of, json_),
         "zip": Reader("sent.zip", parcel.getvalue(), submission),
