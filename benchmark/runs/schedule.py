@@ -181,7 +181,7 @@ class Schedule:
         self._left.discard(cell.folder)
         self._done.add(place)
         left = self._outlook.seconds_left()
-        more = "" if left is None else f"; about {duration(left)} left"
+        more = "" if left is None or left < 1 else f"; about {duration(left)} left"
         self._display.say(f"[{place}/{len(self._cells)}] {line}{more}")
 
     def _that_fit(self, jobs: int) -> int:
