@@ -221,14 +221,15 @@ class Trainer:
         # device-seconds can be overrun by the keeping pass alone; a stage takes one step at least
         for count in itertools.count(done):
             spent = self.spending.fraction
+            # a share may be too small for the difference of two sums to hold it
+            share = (spent - begin) / max(end - begin, SMALLEST_SHARE)
+            if count:
+                pace.step(count, share, before["device_seconds"])
             if count and spent >= end - 1e-9:
                 break
             batch = first if first is not None else self._batch(next(indices), kept)
             first = None
-            # a share may be too small for the difference of two sums to hold it
-            factor = learning_rate_factor(
-                self.settings, (spent - begin) / max(end - begin, SMALLEST_SHARE)
-            )
+            factor = learning_rate_factor(self.settings, share)
             for group in (*optimiser.param_groups, *(opponent.param_groups if opponent else ())):
                 group["lr"] = rate * factor
             with self.clock:
@@ -238,8 +239,6 @@ class Trainer:
                 if after_step is not None:
                     after_step()
             self.spending.add(1, len(batch.scores) * self.group.count, flops)
-            share = (self.spending.fraction - begin) / max(end - begin, SMALLEST_SHARE)
-            pace.step(count + 1, share, before["device_seconds"])
             ending = stop.asked()
             due = self._resume is not None and (ending or self._resume.due())
             ending, due = self.group.agree(self.clock, ending, due)
