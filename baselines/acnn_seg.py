@@ -22,8 +22,8 @@ from benchmark.contract import (
     CLASSES,
     Batch,
     Stage,
-    candidate_cross_entropy,
     device_count,
+    segmentation_loss,
     sum_over_devices,
 )
 
@@ -107,6 +107,7 @@ class ACNNSeg(nn.Module):
                 PRETRAINING_SHARE,
                 self._autoencoder_losses,
                 list(self.autoencoder.parameters()),
+                apart=PRETRAINING_SHARE / (1 - PRETRAINING_SHARE),
             ),
             Stage("segmentation", 1 - PRETRAINING_SHARE, self._segmentation_losses, segmenter),
         ]
@@ -148,7 +149,7 @@ class ACNNSeg(nn.Module):
         shares = torch.where(batch.candidate[:, None], shares, background)
         distance = self.autoencoder.code(shares) - self.autoencoder.code(one_hot(batch.target))
         return {
-            "segmentation": candidate_cross_entropy(logits, batch),
+            "segmentation": segmentation_loss(logits, batch),
             "code": CODE_WEIGHT * distance.float().square().sum(dim=1).mean(),
         }
 

@@ -9,8 +9,6 @@ from torchvision.models.resnet import BasicBlock
 
 from baselines.blocks import (
     FOLD_NOTE,
-    LAST_LAYER_SD,
-    SliceSum,
     channels_last,
     conv,
     fold,
@@ -23,9 +21,9 @@ from baselines.blocks import (
     use_channels_last,
     volume_of,
 )
-from benchmark.contract import SCORE_COUNT, Batch, Stage, candidate_cross_entropy, score_error
+from benchmark.contract import SCORE_COUNT, Batch, Stage, score_error, segmentation_loss
+from benchmark.score_head import HEAD_SAMPLES, SliceSum
 from mmwfanet.dependency import ReverseMapping
-from mmwfanet.losses import generalised_dice
 
 CELLS = 5
 HIDDEN = 128
@@ -86,7 +84,7 @@ class ARMMTL(nn.Module):
         "trunk: residual encoder-decoder on axial slices, three scales",
         "the reverse network maps the 12 indices to 5 x 5 features of the scan, not to voxels",
         "pairs (features, estimate) against (reversed features, truth), adversarial weight 0.05",
-        "slices add up as scores (softplus), not as logarithms",
+        "slices add up as scores: a probability of calcium times an amount",
         "generalised Dice and cross entropy; scores weigh 0.1 while the trunk learns",
         "last quarter of the budget: the head, forwards and in reverse, on kept features",
         FOLD_NOTE,
@@ -100,9 +98,9 @@ class ARMMTL(nn.Module):
         self.to_hidden = nn.Parameter(torch.empty(HIDDEN, width * CELLS**2))
         self.to_scores = nn.Parameter(torch.empty(SCORE_COUNT, HIDDEN))
         nn.init.kaiming_uniform_(self.to_hidden, a=5**0.5)
-        nn.init.normal_(self.to_scores, std=LAST_LAYER_SD)
-        self.sum = SliceSum(grid[0])
-        self.bias = nn.Parameter(torch.full((SCORE_COUNT,), self.sum.start_bias))
+        self.bias = nn.Parameter(torch.empty(SCORE_COUNT))
+        self.sum = SliceSum(HIDDEN, grid[0])
+        self.sum.initialise(self.to_scores, self.bias)
         self.forward_norm = nn.BatchNorm1d(HIDDEN)
         self.mapping = ReverseMapping(width * CELLS**2, HIDDEN, SCORE_COUNT)
         use_channels_last(self.trunk, 2)
@@ -121,8 +119,8 @@ class ARMMTL(nn.Module):
         """(B, Z, width * 25) to scores of the scan and of its slices."""
         hidden = F.linear(gathered.flatten(0, 1), self.to_hidden)
         hidden = F.leaky_relu(self.forward_norm(hidden), 0.1)
-        each = F.linear(hidden, self.to_scores, self.bias)
-        return self.sum(each.unflatten(0, (len(gathered), -1)))
+        codes = hidden.unflatten(0, gathered.shape[:2])
+        return self.sum(codes, F.linear(codes, self.to_scores, self.bias))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Maps and scores of an image (B, C, Z, Y, X).
@@ -155,6 +153,7 @@ class ARMMTL(nn.Module):
                 [p for p in own if id(p) not in trunk],
                 batch_scale=2,
                 keep=self._keep,
+                apart=HEAD_SAMPLES,
                 **adversary,
             ),
         ]
@@ -164,9 +163,7 @@ class ARMMTL(nn.Module):
         gathered = self._gather(features, len(batch.image))
         terms = self._score_losses(gathered, batch)
         terms["scores"] = SCORES_WEIGHT * terms["scores"]
-        entropy = candidate_cross_entropy(logits, batch)
-        dice = generalised_dice(logits, batch.target, batch.candidate)
-        return {"segmentation": entropy + dice, **terms}
+        return {"segmentation": segmentation_loss(logits, batch), **terms}
 
     def _keep(self, image: Tensor) -> dict[str, Tensor]:
         features, _ = self._maps(image)

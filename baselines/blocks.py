@@ -5,7 +5,6 @@ Axes are (B, C, Z, Y, X) for volumes and (B * Z, C, Y, X) for stacks of axial sl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.contract import CLASSES, SCORE_COUNT
+from benchmark.score_head import SliceSum
 
 FOLD = 2
 """Cells per side of the in-plane square that becomes one position with 4 times the channels."""
@@ -177,83 +177,25 @@ class UNetBody(nn.Module):
         return tensor
 
 
-SCALE = 10.0
-"""Score (Agatston, mm3 or mg) that a slice output of softplus = 1 stands for."""
-
-
-LAST_LAYER_SD = 0.3
-"""SD of the first weights of the last layer. Wide on purpose: with 0.01 the layers below hardly get
-a gradient, and the rare arteries stay a constant for the whole of a short budget."""
-
-
-class SliceSum(nn.Module):
-    """From per-slice outputs to ln(1 + score) of the scan: the slices of a score add up.
-
-    ``score_space="linear"`` softplus per slice, times a fixed scale, summed over the slices, and
-    log1p of the sum. ``score_space="log"`` is the published form: plain linear outputs, summed and
-    compared with ln(1 + score) directly.
-
-    Parameters
-    ----------
-    slices : int
-        Z of the training grid; the first output then is ``start`` for whatever Z.
-    score_space : "linear" or "log"
-    start : float
-        First value of ln(1 + score), near the mean of a cohort.
-    """
-
-    def __init__(self, slices: int, score_space: str = "linear", start: float = 3.0) -> None:
-        super().__init__()
-        if score_space not in ("linear", "log"):
-            raise ValueError(f"score_space is 'linear' or 'log', not {score_space!r}")
-        self.score_space = score_space
-        if score_space == "linear":
-            each = math.expm1(start) / slices / SCALE
-            # inverse of softplus
-            self.start_bias = each + math.log(-math.expm1(-each))
-        else:
-            self.start_bias = start / slices
-
-    def initialise(self, last: nn.Linear | nn.Conv2d) -> None:
-        """Weights, and the bias that gives ``start`` to slices of zeros, for the last layer."""
-        nn.init.normal_(last.weight, std=LAST_LAYER_SD)
-        nn.init.constant_(last.bias, self.start_bias)
-
-    def forward(self, outputs: Tensor) -> dict[str, Tensor]:
-        """From (B, Z, 12), the outputs of each slice.
-
-        Returns
-        -------
-        dict
-            ``scores`` (B, 12), ln(1 + score); with ``score_space="linear"`` also ``slice_scores``
-            (B, Z, 12), ln(1 + what the slice adds).
-        """
-        outputs = outputs.float()
-        if self.score_space == "log":
-            return {"scores": outputs.sum(dim=1)}
-        parts = SCALE * F.softplus(outputs)
-        return {"scores": torch.log1p(parts.sum(dim=1)), "slice_scores": torch.log1p(parts)}
-
-
 class SliceSumHead(nn.Module):
     """Twelve scores from feature maps of the axial slices.
 
     A 5 x 5 grid of in-plane maxima per slice, a hidden layer with batch norm, 12 outputs per slice,
-    then :class:`SliceSum`. The coarse grid and the batch norm keep the head from collapsing to a
-    constant when the budget is short.
+    then :class:`benchmark.score_head.SliceSum`. The coarse grid and the batch norm keep the head
+    from collapsing to a constant when the budget is short.
 
     Parameters
     ----------
     channels : int
     slices : int
-    score_space : "linear" or "log"
+    head_sum : "presence", "scores" or "logarithms"
     hidden : int
     """
 
     cells = 5
 
     def __init__(
-        self, channels: int, slices: int, score_space: str = "linear", hidden: int = 128
+        self, channels: int, slices: int, head_sum: str = "presence", hidden: int = 128
     ) -> None:
         super().__init__()
         self.hidden = nn.Sequential(
@@ -262,18 +204,17 @@ class SliceSumHead(nn.Module):
             nn.LeakyReLU(0.1),
         )
         self.last = nn.Linear(hidden, SCORE_COUNT)
-        self.sum = SliceSum(slices, score_space)
-        self.sum.initialise(self.last)
+        self.sum = SliceSum(hidden, slices, head_sum)
+        self.sum.initialise(self.last.weight, self.last.bias)
 
     def gather(self, slices: Tensor, batch: int) -> Tensor:
         """What the layers see of each slice: (B * Z, C, Y, X) to (B, Z, C * 25)."""
         return F.adaptive_max_pool2d(slices, self.cells).flatten(1).unflatten(0, (batch, -1))
 
     def forward(self, gathered: Tensor) -> dict[str, Tensor]:
-        """(B, Z, C * 25), from :meth:`gather`, to what :class:`SliceSum` gives."""
-        batch = gathered.shape[0]
-        codes = self.hidden(gathered.flatten(0, 1))
-        return self.sum(self.last(codes).unflatten(0, (batch, -1)))
+        """(B, Z, C * 25), from :meth:`gather`, to what `SliceSum` gives."""
+        codes = self.hidden(gathered.flatten(0, 1)).unflatten(0, gathered.shape[:2])
+        return self.sum(codes, self.last(codes))
 
 
 def score_layer(dims: int, channels: int) -> nn.Module:

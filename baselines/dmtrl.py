@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.blocks import (
-    SliceSum,
     channels_last,
     slices_of,
     use_channels_last,
 )
 from benchmark.contract import SCORE_COUNT, Batch, Stage, score_error
+from benchmark.score_head import HEAD_SAMPLES, SliceSum
 from mmwfanet.dependency import RelationPrior
 
 RELATION_WEIGHT = 1e-3
@@ -37,9 +37,8 @@ class DMTRL(nn.Module):
     * Frames of a cine become axial slices; the second recurrent network and the cardiac phase have
       no counterpart here and are dropped.
     * The linear layer serves every slice, as it serves every frame in the original, each slice
-      is supervised with its own scores, and the slices are summed to a scan's scores (in the
-      space of scores, and compared as logarithms; ``score_space="log"`` sums plain outputs and
-      compares the sum with ln(1 + score)).
+      is supervised with its own scores, and what the slices add up to is a scan's scores, in the
+      suite's form (``head_sum``; its probabilities of calcium are no part of W).
     * The last map before the 5x5 convolution to 1000 is max-pooled to 5 x 5, for grids of any size.
     * Batch norm after each convolution and the layer of 100, no dropout: the published dropout of
       0.6 needs more steps than the budget has.
@@ -55,14 +54,15 @@ class DMTRL(nn.Module):
     in_channels : int
     width : int
         16 gives the published channels; all but the 100 of the last layers scale with it.
-    score_space : "linear" or "log"
-        See above.
+    head_sum : "presence", "scores" or "logarithms"
+        See :class:`benchmark.score_head.SliceSum`.
     """
 
     outputs = ("head",)
     notes = (
         "LSTM over axial slices; the phase network and its task are dropped",
-        "one linear layer serves every slice; slices add up as scores (softplus)",
+        "one linear layer serves every slice; slices add up as scores: a probability of calcium "
+        "times an amount",
         "batch norm in the CNN, no dropout",
         "Omega every 10 steps, mixed with 1 % identity; penalty weight 0.001",
         "last quarter of the budget: LSTM and linear layer alone, on kept slice features",
@@ -74,7 +74,7 @@ class DMTRL(nn.Module):
         grid: tuple[int, int, int],
         in_channels: int,
         width: int,
-        score_space: str = "linear",
+        head_sum: str = "presence",
     ) -> None:
         super().__init__()
         first, second, wide = 5 * width // 4, 5 * width // 2, 125 * width // 2
@@ -89,8 +89,8 @@ class DMTRL(nn.Module):
         )
         self.along = nn.LSTM(100, 100, batch_first=True)
         self.last = nn.Linear(100, SCORE_COUNT)
-        self.sum = SliceSum(grid[0], score_space)
-        self.sum.initialise(self.last)
+        self.sum = SliceSum(100, grid[0], head_sum)
+        self.sum.initialise(self.last.weight, self.last.bias)
         self.prior = RelationPrior(SCORE_COUNT, UPDATE_EVERY)
         use_channels_last(self.features, 2)
         use_channels_last(self.wide, 2)
@@ -104,7 +104,7 @@ class DMTRL(nn.Module):
     def _scores(self, codes: Tensor) -> dict[str, Tensor]:
         """(B, Z, 100) to scores of the scan and of its slices."""
         along, _ = self.along(codes)
-        return self.sum(self.last(along))
+        return self.sum(along, self.last(along))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Scores of an image (B, C, Z, Y, X).
@@ -112,7 +112,7 @@ class DMTRL(nn.Module):
         Returns
         -------
         dict
-            ``scores`` (B, 12), and ``slice_scores`` (B, Z, 12) unless ``score_space`` is "log".
+            ``scores`` (B, 12), and ``slice_scores`` (B, Z, 12) unless logarithms are summed.
         """
         return self._scores(self._codes(image))
 
@@ -151,10 +151,10 @@ class DMTRL(nn.Module):
                 "relations",
                 1 - JOINT_SHARE,
                 last,
-                [*self.along.parameters(), *self.last.parameters()],
-                learning_rate=0.5,
+                [*self.along.parameters(), *self.last.parameters(), *self.sum.parameters()],
                 batch_scale=2,
                 keep=self._keep,
+                apart=HEAD_SAMPLES,
             ),
         ]
 

@@ -16,6 +16,7 @@ from baselines.blocks import (
     use_channels_last,
 )
 from benchmark.contract import Batch, Stage, score_error
+from benchmark.score_head import HEAD_SAMPLES
 
 LOWEST = 5
 """The encoder halves a slice while this many positions are left (80 to 5 in the original)."""
@@ -37,9 +38,8 @@ class IndicesNet(nn.Module):
 
     Deviations and choices
 
-    * The cardiac slice becomes each axial slice; the outputs of the slices are summed to a scan's
-      scores (in the space of scores, and compared as logarithms; ``score_space="log"`` sums plain
-      outputs and compares the sum with ln(1 + score)).
+    * The cardiac slice becomes each axial slice; what the slices add up to is a scan's scores, in
+      the suite's form (``head_sum``).
     * The 5x5 convolution to a 1x1 code of 512 and its inverse are left out, the code is the 5 x 5
       map: one vector for a whole slice leaves little room for a lesion of one cell.
     * The convolution over the whole map is one over its 5 x 5 grid of maxima, with a hidden layer
@@ -55,13 +55,13 @@ class IndicesNet(nn.Module):
     in_channels : int
     width : int
         Channels of the first scale (16 in the original).
-    score_space : "linear" or "log"
-        See above.
+    head_sum : "presence", "scores" or "logarithms"
+        See :class:`benchmark.score_head.SliceSum`.
     """
 
     outputs = ("head",)
     notes = (
-        "per axial slice; slices add up as scores (softplus), then ln(1 + score)",
+        "per axial slice; slices add up as scores: a probability of calcium times an amount",
         "the code is the lowest 5 x 5 map; the 1x1 code of 512 values is left out",
         "regressor: 5x5 convolutions, then a 5 x 5 grid of maxima, 128 hidden units, 12 outputs",
         "last quarter of the budget: the layers after that grid alone, on kept features",
@@ -74,7 +74,7 @@ class IndicesNet(nn.Module):
         grid: tuple[int, int, int],
         in_channels: int,
         width: int,
-        score_space: str = "linear",
+        head_sum: str = "presence",
     ) -> None:
         super().__init__()
         size = min(folded_shape(grid)[1:])
@@ -95,7 +95,7 @@ class IndicesNet(nn.Module):
         self.regressor = nn.Sequential(
             conv(2, width, width, kernel=5), conv(2, width, width, kernel=5)
         )
-        self.head = SliceSumHead(width, grid[0], score_space)
+        self.head = SliceSumHead(width, grid[0], head_sum)
         use_channels_last(self, 2)
 
     def _decode(self, slices: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class IndicesNet(nn.Module):
         Returns
         -------
         dict
-            ``scores`` (B, 12), ``slice_scores`` (B, Z, 12) unless ``score_space`` is "log", and
+            ``scores`` (B, 12), ``slice_scores`` (B, Z, 12) unless logarithms are summed, and
             ``reconstruction`` (B * Z, 4 C, Y', X'), the folded slices.
         """
         decoded = self._decode(channels_last(slices_of(fold(image))))
@@ -153,9 +153,9 @@ class IndicesNet(nn.Module):
                 1 - JOINT_SHARE,
                 last,
                 list(self.head.parameters()),
-                learning_rate=0.5,
                 batch_scale=2,
                 keep=self._keep,
+                apart=HEAD_SAMPLES,
             ),
         ]
 

@@ -23,8 +23,8 @@ from baselines.blocks import (
 from benchmark.contract import (
     CLASSES,
     Batch,
-    candidate_cross_entropy,
     device_count,
+    segmentation_loss,
     sum_over_devices,
 )
 
@@ -147,7 +147,7 @@ class SSLLN(nn.Module):
     def losses(self, output: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of the candidates, and the balanced one of the landmarks."""
         return {
-            "segmentation": candidate_cross_entropy(output["logits"], batch),
+            "segmentation": segmentation_loss(output["logits"], batch),
             "landmarks": landmark_loss(output["landmarks"], landmark_maps(batch.target)),
         }
 

@@ -19,6 +19,7 @@ logarithm of one plus the score.
 
 A head that works slice by slice may also give ``slice_scores`` (B, Z, 12), the natural logarithm of
 one plus what each slice adds; it is then supervised slice by slice as well.
+:class:`benchmark.score_head.SliceSum` makes both, in the form that all of the suite's heads share.
 
 That is enough: the harness then trains it with :func:`default_losses`. A method that needs more
 defines any of
@@ -146,7 +147,8 @@ class Stage:
     name : str
         Shown while it runs and in the ledger; each stage of a method has its own.
     share : float
-        Share of the method's budget, above 0; the shares of a method add up to 1.
+        Share of the method's budget, above 0; the shares of a method add up to 1. In a budget of
+        steps or samples those that are not `apart` share it in these proportions.
     losses : callable
         ``losses(batch) -> dict[str, Tensor]``; the terms are added up.
     parameters : iterable of Parameter
@@ -163,6 +165,12 @@ class Stage:
     opponent_parameters, opponent_losses
         An adversary: its own optimiser takes one step on ``opponent_losses(batch)`` before each
         step of the stage.
+    apart : float
+        Where above 0, a budget of steps or samples does not hold the stage, so that every method
+        learns from as many whole scans: a pretraining that sees no image, say. It then takes this
+        multiple of the budget on top, and the board shows it. Device-seconds and operations count
+        all the same. A stage with `keep`, whose steps are next to nothing, has 1 unless it says
+        otherwise.
     """
 
     name: str
@@ -174,8 +182,11 @@ class Stage:
     keep: Callable[[Tensor], dict[str, Tensor]] | None = None
     opponent_parameters: Iterable[nn.Parameter] | None = None
     opponent_losses: Callable[[Batch], dict[str, Tensor]] | None = None
+    apart: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.keep is not None and not self.apart:
+            self.apart = 1.0
         # generators would be empty after the first use
         self.parameters = list(self.parameters)
         if self.opponent_parameters is not None:
@@ -242,6 +253,88 @@ def _classes(logits: Tensor) -> Tensor:
     return torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1, 1)
 
 
+DICE_WEIGHTINGS = ("sudre", "uniform")
+
+
+def generalised_dice(
+    logits: Tensor, target: Tensor, mask: Tensor, weighting: str = "sudre"
+) -> Tensor:
+    """One minus the generalised Dice index over the masked cells of the whole batch.
+
+    Sudre's form (Sudre et al., DLMIA 2017) weights each class by the inverse square of its volume,
+    so that a small artery counts as much as a large one; ``uniform`` leaves the classes unweighted,
+    summing intersections and volumes over them. MMWFAnet's paper cites Liu (2010) for the index,
+    whose name elsewhere stands for Sudre's.
+
+    Parameters
+    ----------
+    logits : Tensor, (B, 4, Z, Y, X)
+    target : Tensor, (B, Z, Y, X), int64
+    mask : Tensor, (B, Z, Y, X), bool
+        Cells that count: the candidates.
+    weighting : "sudre" or "uniform"
+
+    Returns
+    -------
+    Tensor
+        Scalar in 0..1; 0, with a gradient, if no cell counts.
+    """
+    if not gathers(logits):
+        share, truth = _cells_of_all(logits, target, mask)
+    else:
+        rows = logits.movedim(1, -1)[mask].float()  # (cells, 4)
+        if len(rows) == 0:
+            return logits.sum() * 0.0
+        share = rows.softmax(dim=1)
+        truth = F.one_hot(target[mask], logits.shape[1]).to(share.dtype)
+    volume = sum_over_devices(truth.sum(dim=0))
+    if weighting == "sudre":
+        # a class absent from the batch would weigh infinitely: it takes the largest finite weight
+        weight = torch.where(volume > 0, 1 / volume.clamp(min=1) ** 2, 0.0)
+        weight = torch.where(volume > 0, weight, weight.max())
+    else:
+        weight = torch.ones_like(volume)
+    overlap = (weight * sum_over_devices((share * truth).sum(dim=0))).sum()
+    total = (weight * sum_over_devices((share + truth).sum(dim=0))).sum()
+    loss = 1 - 2 * overlap / total.clamp(min=1e-8)
+    return torch.where(volume.sum() > 0, loss, 0 * loss)
+
+
+def _cells_of_all(logits: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Class shares and truth of all cells, (cells, 4), zero where a cell does not count."""
+    keep = mask.unsqueeze(-1)
+    rows = logits.movedim(1, -1)
+    kinds = torch.arange(logits.shape[1], device=logits.device)
+    share = rows.float().softmax(dim=-1) * keep
+    truth = (target.unsqueeze(-1) == kinds) & keep
+    return share.flatten(0, 3), truth.flatten(0, 3).to(share.dtype)
+
+
+def segmentation_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """The suite's one loss of a mask: cross entropy plus generalised Dice, on the candidates.
+
+    Every network that segments is trained with it, so that a row does not owe its place to its
+    loss: on its own, the Dice term is worth as much on the board as a change of network
+    (docs/recipe.md has the figures). A network whose paper asks for another loss offers that as an
+    option, a row of its own.
+
+    Parameters
+    ----------
+    logits : Tensor, (B, 4, Z, Y, X)
+    batch : Batch
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 (with a gradient) when the batch holds no candidate at all.
+    """
+    dice = generalised_dice(logits, batch.target, batch.candidate)
+    return candidate_cross_entropy(logits, batch) + dice
+
+
+PRESENCE_FROM = slice(4, 8)
+"""Of the 12 scores, those whose being above zero says that there is calcium: the volumes."""
+
 SLICE_WEIGHT = 2.0
 """Weight of the slices' term beside the scan's in :func:`score_error`."""
 
@@ -252,15 +345,14 @@ def score_error(output: dict[str, Tensor], batch: Batch) -> Tensor:
     The scan's term is the paper's: mean absolute error of ln(1 + score). Alone it teaches nothing
     in a small budget: for most arteries the median score is zero, where an absolute error is
     content, and one number a scan does not say which of hundreds of candidates it counts.
-    Calcium scores are sums over slices, so the reference knows each slice's part; the slices'
-    term is the squared error of its logarithm, which aims at the mean, not at the median
-    (docs/recipe.md). Indices-Net and DMTRL are trained on each 2D image's indices in their
-    own papers.
+    Calcium scores are sums over slices, so the reference knows each slice's part; the slices' term
+    (:func:`slice_error`) aims at means, not at the median (docs/recipe.md). Indices-Net and DMTRL
+    are trained on each 2D image's indices in their own papers.
 
     Parameters
     ----------
     output : dict
-        ``scores`` (B, 12), and ``slice_scores`` (B, Z, 12) where the head works slice by slice.
+        ``scores`` (B, 12), and what :func:`slice_error` takes where the head works slice by slice.
     batch : Batch
 
     Returns
@@ -268,18 +360,52 @@ def score_error(output: dict[str, Tensor], batch: Batch) -> Tensor:
     Tensor
         Scalar.
     """
-    error = (output["scores"] - batch.scores).abs().mean()
+    return (output["scores"] - batch.scores).abs().mean() + SLICE_WEIGHT * slice_error(
+        output, batch
+    )
+
+
+def slice_error(output: dict[str, Tensor], batch: Batch) -> Tensor:
+    """Error of what the slices add, without its weight; 0 for a head that knows no slices.
+
+    The mean squared error of ``slice_scores``, or for a head that also gives ``slice_presence`` the
+    mean cross entropy of that and the squared error of ``slice_amounts`` where there is calcium.
+
+    Parameters
+    ----------
+    output : dict
+    batch : Batch
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    if "slice_presence" in output:
+        return presence_error(output, batch) + amount_error(output, batch)
     if "slice_scores" in output:
-        squared = (output["slice_scores"] - batch.slice_scores).square()
-        error = error + SLICE_WEIGHT * squared.mean()
-    return error
+        return (output["slice_scores"] - batch.slice_scores).square().mean()
+    return output["scores"].new_zeros(())
+
+
+def presence_error(output: dict[str, Tensor], batch: Batch) -> Tensor:
+    """Mean cross entropy of ``slice_presence``, (B, Z, 4), against slices that hold calcium."""
+    # the Agatston scores can be 0 where there is calcium: lesions below 1 mm2; the volume is not
+    volume = batch.slice_scores[..., PRESENCE_FROM]
+    return F.binary_cross_entropy_with_logits(output["slice_presence"], (volume > 0).float())
+
+
+def amount_error(output: dict[str, Tensor], batch: Batch) -> Tensor:
+    """Squared error of ``slice_amounts`` where there is calcium, as a mean over all slices."""
+    there = batch.slice_scores > 0
+    return ((output["slice_amounts"] - batch.slice_scores).square() * there).mean()
 
 
 def default_losses(output: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-    """Cross entropy on the candidates for logits, :func:`score_error` for scores."""
+    """:func:`segmentation_loss` for logits, :func:`score_error` for scores."""
     terms = {}
     if "logits" in output:
-        terms["segmentation"] = candidate_cross_entropy(output["logits"], batch)
+        terms["segmentation"] = segmentation_loss(output["logits"], batch)
     if "scores" in output:
         terms["scores"] = score_error(output, batch)
     return terms

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from benchmark.contract import Batch
+from benchmark.contract import Batch, amount_error, presence_error
 
 
 class RelationPrior(nn.Module):
@@ -181,14 +181,16 @@ class TaskUncertainty(nn.Module):
     * |e| / b + log b for the scan's scores, whose error is absolute: Laplace's likelihood, of
       variance exp(s) = 2 b^2;
     * exp(-s) e^2 / 2 + s / 2 for the slices' scores, whose error is squared: Gauss's likelihood,
-      with a variance of their own, since a slice's score is not known as well as a scan's.
+      with a variance of their own, since a slice's score is not known as well as a scan's; where
+      the head has probabilities of calcium, over the slices that hold some;
+    * exp(-s) L + s / 2 for these probabilities' cross entropy.
 
     All start at s = 0.
 
     Parameters
     ----------
     tasks : iterable of str
-        Of "segmentation", "scores" and "slices".
+        Of "segmentation", "scores", "slices" and "presence".
     """
 
     def __init__(self, tasks: Iterable[str]) -> None:
@@ -209,7 +211,14 @@ class TaskUncertainty(nn.Module):
         s = self.log_variance["scores"]
         scale = torch.exp(s / 2) / 2**0.5
         total = (output["scores"] - batch.scores).abs().mean() / scale + torch.log(scale)
-        if "slice_scores" in output:
+        if "slice_presence" in output:
+            s = self.log_variance["presence"]
+            total = total + torch.exp(-s) * presence_error(output, batch) + s / 2
+            s = self.log_variance["slices"]
+            # slices without calcium have no amount, so no part in its likelihood either
+            there = (batch.slice_scores > 0).float().mean()
+            total = total + torch.exp(-s) * amount_error(output, batch) / 2 + there * s / 2
+        elif "slice_scores" in output:
             s = self.log_variance["slices"]
             squared = (output["slice_scores"] - batch.slice_scores).square().mean()
             total = total + torch.exp(-s) * squared / 2 + s / 2

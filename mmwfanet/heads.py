@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmark.score_head import SliceSum
 from mmwfanet.encoders import to_slices
 
 CLASSES = 4
 SCORES = 12
-HEAD_SUMS = ("scores", "logarithms")
 
 
 class SegmentationHead(nn.Module):
@@ -66,18 +66,17 @@ class ScoreHead(nn.Module):
         Of the shared features.
     slice_size : (Y, X)
         In-plane size of the shared features.
-    head_sum : "scores" or "logarithms"
-        ``scores``: softplus of each slice's outputs; their sum is y, and its log1p is compared.
-        ``logarithms``: the plain outputs' sum is ln(y + 1).
+    slices : int
+        Z of the training grid.
+    head_sum : "presence", "scores" or "logarithms"
+        How slices add up; see :class:`benchmark.score_head.SliceSum`. ``logarithms`` is printed.
     pooled : int
         The slice is max-pooled to ``pooled`` x ``pooled`` cells; 0 flattens the whole slice.
     norm : bool
-        Batch norm on the hidden layer.
+        Batch norm on the hidden layer, and a leaky ReLU after it, as in every other head of the
+        suite; without, the printed ReLU.
     dropout : float
         On the hidden layer. The paper gives 0.5 without saying where.
-    scale : float
-        A slice's softplus of 1 stands for this score; near the size of a typical slice's score, so
-        that the last layer's weights stay near their initial size.
     """
 
     hidden = 128
@@ -86,26 +85,23 @@ class ScoreHead(nn.Module):
         self,
         channels: int,
         slice_size: tuple[int, int],
-        head_sum: str = "scores",
+        slices: int,
+        head_sum: str = "presence",
         pooled: int = 5,
         norm: bool = True,
         dropout: float = 0.0,
-        scale: float = 20.0,
     ) -> None:
         super().__init__()
-        if head_sum not in HEAD_SUMS:
-            raise ValueError(f"head_sum must be one of {', '.join(HEAD_SUMS)}, not {head_sum!r}")
-        self.head_sum = head_sum
         self.pooled = pooled
-        self.scale = scale
         cells = pooled**2 if pooled else slice_size[0] * slice_size[1]
         self.first = nn.Linear(channels * cells, self.hidden)
         self.norm = nn.BatchNorm1d(self.hidden) if norm else nn.Identity()
+        self.activation = nn.LeakyReLU(0.1) if norm else nn.ReLU()
         self.dropout = nn.Dropout(dropout)
         self.second = nn.Linear(self.hidden, SCORES)
-        if head_sum == "scores":
-            # start near an empty slice: most slices hold no calcium
-            nn.init.constant_(self.second.bias, -3.0)
+        self.sum = SliceSum(self.hidden, slices, head_sum)
+        if head_sum != "logarithms":  # the printed form starts as torch does
+            self.sum.initialise(self.second.weight, self.second.bias)
 
     def gather(self, features: Tensor) -> Tensor:
         """What the layers see of each slice: (B, C, Z, Y, X) -> (B, Z, C * cells)."""
@@ -121,13 +117,8 @@ class ScoreHead(nn.Module):
         Returns
         -------
         dict
-            ``scores`` (B, 12); where scores are summed also ``slice_scores`` (B, Z, 12).
+            As :meth:`benchmark.score_head.SliceSum.forward` has it.
         """
-        batch, slices = gathered.shape[:2]
-        x = self.first(gathered.reshape(batch * slices, -1))
-        x = self.second(self.dropout(F.relu(self.norm(x))))
-        x = x.reshape(batch, slices, SCORES).float()
-        if self.head_sum == "logarithms":
-            return {"scores": x.sum(dim=1)}
-        parts = self.scale * F.softplus(x)
-        return {"scores": torch.log1p(parts.sum(dim=1)), "slice_scores": torch.log1p(parts)}
+        codes = self.norm(self.first(gathered.flatten(0, 1)))
+        codes = self.dropout(self.activation(codes)).unflatten(0, gathered.shape[:2])
+        return self.sum(codes, self.second(codes))

@@ -8,13 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.contract import Batch, Stage, candidate_cross_entropy, score_error
+from benchmark.contract import (
+    Batch,
+    Stage,
+    candidate_cross_entropy,
+    generalised_dice,
+    score_error,
+)
+from benchmark.score_head import HEAD_SAMPLES
 from mmwfanet.dependency import RelationPrior, ReverseMapping, TaskUncertainty
 from mmwfanet.encoders import DilatedUNet, ResidualDilatedNetwork, from_slices, to_slices
 from mmwfanet.fusion import FUSIONS, GATES
 from mmwfanet.heads import SCORES, ScoreHead, SegmentationHead
-from mmwfanet.losses import generalised_dice, inter_task, intra_task, soft_counts
+from mmwfanet.losses import inter_task, intra_task, named_counts
 from mmwfanet.options import DEFAULT_NOTES, check_options, notes_of, uncertain_tasks, uses_inter
+
+ABOVE_130 = 2
+"""The image's channel that holds the share of a cell above 130 HU."""
 
 NOT_OPTIONS = ("self", "__class__", "grid", "in_channels", "width")
 """Names in the constructor that are no options."""
@@ -79,7 +89,7 @@ class MMWFAnet(nn.Module):
     head_sum, head_pooled, head_norm, dropout
         See :class:`mmwfanet.heads.ScoreHead`.
     dice : "sudre" or "uniform"
-        See :func:`mmwfanet.losses.generalised_dice`.
+        See :func:`benchmark.contract.generalised_dice`.
     cross_entropy : float
         Weight of a cross entropy beside the generalised Dice loss; 0 is the paper's objective.
     omega_seg, omega_qua, lambda_intra, lambda_inter : float
@@ -130,7 +140,7 @@ class MMWFAnet(nn.Module):
         heads: Sequence[str] = ("mask", "head"),
         stem_stride: int = 2,
         dilation: int = 2,
-        head_sum: str = "scores",
+        head_sum: str = "presence",
         head_pooled: int = 5,
         head_norm: bool = True,
         dropout: float = 0.0,
@@ -166,7 +176,9 @@ class MMWFAnet(nn.Module):
         self.segmentation = SegmentationHead(width) if "mask" in heads else None
         self.quantification = None
         if "head" in heads:
-            self.quantification = ScoreHead(width, plane, head_sum, head_pooled, head_norm, dropout)
+            self.quantification = ScoreHead(
+                width, plane, grid[0], head_sum, head_pooled, head_norm, dropout
+            )
         self.uncertainty = self.relation = self.mapping = None
         if task_weights == "uncertainty":
             self.uncertainty = TaskUncertainty(uncertain_tasks(options))
@@ -223,11 +235,12 @@ class MMWFAnet(nn.Module):
         heads = [m for m in (self.segmentation, self.quantification) if m is not None]
         terms["intra-task"] = o["lambda_intra"] * intra_task(heads)
         if "logits" in output and "scores" in output and uses_inter(o):
-            counts = soft_counts(output["logits"], batch.candidate)
-            terms["inter-task"] = o["lambda_inter"] * inter_task(
-                counts, output["scores"], o["inter"]
-            )
+            counts = named_counts(output["logits"], batch.candidate)
+            terms["inter-task"] = self._inter_task(counts, output["scores"])
         return terms
+
+    def _inter_task(self, counts: Tensor, scores: Tensor) -> Tensor:
+        return self.options["lambda_inter"] * inter_task(counts, scores, self.options["inter"])
 
     def _segmentation_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         o = self.options
@@ -280,6 +293,7 @@ class MMWFAnet(nn.Module):
                     learning,
                     batch_scale=2,
                     keep=self._keep,
+                    apart=HEAD_SAMPLES,
                     **adversary,
                 )
             )
@@ -290,14 +304,21 @@ class MMWFAnet(nn.Module):
         return self.losses(output, batch) | self._mapping_losses(output, gathered, batch)
 
     def _keep(self, image: Tensor) -> dict[str, Tensor]:
-        shared, _ = self.shared(image)
-        return {"gathered": self.quantification.gather(shared)}
+        shared, before = self.shared(image)
+        kept = {"gathered": self.quantification.gather(shared)}
+        if uses_inter(self.options):
+            # the frozen network's labels, for R_inter: candidates hold a voxel above 130 HU
+            logits = self.segmentation(shared, before, image.shape[-2:])
+            kept["counts"] = named_counts(logits, image[:, ABOVE_130] > 0)
+        return kept
 
     def _head_losses(self, batch: Batch) -> dict[str, Tensor]:
         gathered = batch.kept["gathered"]
         output = self.quantification(gathered)
         # alone, the scores need no weight against another task
         terms = self._score_losses(output, batch, 1.0)
+        if "counts" in batch.kept:
+            terms["inter-task"] = self._inter_task(batch.kept["counts"], output["scores"])
         return terms | self._mapping_losses(output, gathered, batch)
 
     def _mapping_losses(

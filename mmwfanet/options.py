@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from numbers import Real
 
+from benchmark.contract import DICE_WEIGHTINGS
+from benchmark.score_head import FORMS
 from mmwfanet.fusion import FUSION_NOTES, FUSIONS, GATES
-from mmwfanet.heads import HEAD_SUMS
-from mmwfanet.losses import DICE_WEIGHTINGS, INTER_FORMS
+from mmwfanet.losses import INTER_FORMS
 
 HEADS = ("mask", "head")
 TASK_WEIGHTS = ("fixed", "uncertainty")
@@ -16,7 +17,7 @@ DEPENDENCIES = ("inter", "none", "dmtrl", "reverse-mapping")
 _ONE_OF: dict[str, Sequence] = {
     "fusion": tuple(FUSIONS),
     "stem_stride": (2, 4),
-    "head_sum": HEAD_SUMS,
+    "head_sum": FORMS,
     "head_norm": (True, False),
     "dice": DICE_WEIGHTINGS,
     "inter": INTER_FORMS,
@@ -103,11 +104,15 @@ def uses_inter(options: Mapping) -> bool:
     )
 
 
+SLICE_TASKS = {"presence": ("slices", "presence"), "scores": ("slices",), "logarithms": ()}
+"""Tasks that a form of head is trained for slice by slice."""
+
+
 def uncertain_tasks(options: Mapping) -> tuple[str, ...]:
     """The tasks whose log-variance is learnt."""
     tasks = ("segmentation",) if "mask" in options["heads"] else ()
     if "head" in options["heads"]:
-        tasks += ("scores", "slices") if options["head_sum"] == "scores" else ("scores",)
+        tasks += ("scores", *SLICE_TASKS[options["head_sum"]])
     return tasks
 
 
@@ -115,14 +120,21 @@ DEFAULT_NOTES = {
     "channels": "channels double from the tier's width: the paper's stand only in its figure 3",
     "stem": "below the paper tier the stem reduces 2-fold, not 4-fold: the grid has pooled already",
     "dice": "generalised Dice on candidate cells, beside a cross entropy (option cross_entropy)",
-    "head": "scores add up over slices, on pooled slices, with batch norm (head_sum, head_pooled, "
-    "head_norm)",
+    "head": "slices add up as scores, a probability of calcium times an amount; pooled slices and "
+    "batch norm (head_sum, head_pooled, head_norm)",
     "inter": "R_inter in a differentiable form; as printed it rewards what the text penalises "
     "(inter)",
     "share": "last quarter of the budget: score head on kept features (head_share)",
     "weights": "omega_1 = 1, omega_2 = 0.3, lambda_2 = 0.01 are ours: the text prints none of them",
 }
 """What is to be said of the network with its default options."""
+
+
+HEAD_WORDS = {
+    "presence": "sum of probability times amount",
+    "scores": "sum of scores",
+    "logarithms": "sum of logarithms",
+}
 
 
 def notes_of(options: Mapping) -> tuple[str, ...]:
@@ -137,9 +149,9 @@ def notes_of(options: Mapping) -> tuple[str, ...]:
         notes["dice"] = "generalised Dice on candidate cells alone"
     if not head:
         del notes["head"]
-    elif (o["head_sum"], o["head_pooled"], o["head_norm"]) != ("scores", 5, True):
+    elif (o["head_sum"], o["head_pooled"], o["head_norm"]) != ("presence", 5, True):
         notes["head"] = (
-            f"score head: sum of {o['head_sum']}, "
+            f"score head: {HEAD_WORDS[o['head_sum']]}, "
             + (f"pooled to {o['head_pooled']} x {o['head_pooled']}" if o["head_pooled"] else "flat")
             + (", with batch norm" if o["head_norm"] else ", without batch norm")
         )

@@ -21,6 +21,7 @@ from benchmark.report.reliance import few_patients
 from benchmark.report.spent import slowed
 from benchmark.runs.joined_plan import described, places_of
 from benchmark.runs.store import KeptCell
+from benchmark.training.parts import COUNTED
 from benchmark.training.settings import Budget
 
 RANKED: tuple[Column, ...] = (
@@ -177,6 +178,16 @@ def _spent(cells: list[KeptCell], rate: float | None) -> dict:
     }
 
 
+def _budget(budget: str) -> str:
+    """What of a training the budget counts, in words."""
+    if Budget.parse(budget).unit in COUNTED:
+        return (
+            f"{budget} of learning from whole scans for each method; pretraining and heads on kept "
+            "features are counted apart"
+        )
+    return f"{budget} for each method, pretraining included"
+
+
 def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
     split, cohort = plan["split"], plan["cohort"]
     settings = plan["settings"]
@@ -187,7 +198,7 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
             "split",
             f"{scans_in_words(plan)}, {split['hash']}",
         ),
-        ("budget", f"{plan['budget']} for each method, pretraining included"),
+        ("budget", _budget(plan["budget"])),
         ("seeds", ", ".join(str(seed) for seed in plan["seeds"])),
         (
             "recipe",

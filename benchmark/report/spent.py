@@ -42,8 +42,8 @@ def spent_cells(row: Row) -> tuple[str, ...]:
     return (
         row.title,
         f"as {source}" if source else show("device_seconds", 1, 1),
-        show("steps"),
-        show("samples"),
+        _counted(spent, "steps", show("steps")),
+        _counted(spent, "samples", show("samples")),
         show("flops", 1e-12, 2),
         show("parameters"),
         show("flops_per_step", 1e-9, 2),
@@ -52,6 +52,15 @@ def spent_cells(row: Row) -> tuple[str, ...]:
         show("wall_seconds", 1, 0),
         stages(spent.get("stages") or ()),
     )
+
+
+def _counted(spent: dict, name: str, whole: str) -> str:
+    """``"2,095 + 390 apart"``: what the budget counts, and what comes on top of it."""
+    own = [stage for stage in spent.get("stages") or () if not stage.get("apart")]
+    if len(own) == len(spent.get("stages") or ()) or not isinstance(spent.get(name), int | float):
+        return whole
+    counted = sum(stage.get(name, 0) for stage in own)
+    return f"{counted:,.0f} + {spent[name] - counted:,.0f} apart"
 
 
 def taken_from(row: Row) -> str:

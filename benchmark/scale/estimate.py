@@ -6,6 +6,8 @@ import heapq
 import math
 from dataclasses import dataclass
 
+from benchmark.training.parts import Part
+from benchmark.training.parts import ends as ends_of
 from benchmark.training.settings import UNITS, Budget
 
 CELL_BYTES = {"image": 6, "target": 1, "candidate": 1}
@@ -94,14 +96,17 @@ def cost_of(
     """
     speed = rate or probe.rate
     spent = dict.fromkeys(UNITS, 0.0)
-    end = 0.0
+    stages = probe.stages if budget is not None else ()
+    parts = [
+        Part(s.share, min(s.batch, train), train if s.keep_flops else 0, s.apart) for s in stages
+    ]
+    ends = ends_of(parts, budget) if stages else []
 
     def spend(times: float, step: dict[str, float]) -> None:
         for unit, amount in step.items():
             spent[unit] += times * amount
 
-    for stage in probe.stages if budget is not None else ():
-        end += stage.share * budget.amount
+    for stage, end in zip(stages, ends, strict=True):
         # a pass that keeps features is no step, but sees every scan
         keeping = train * stage.keep_flops
         if keeping:

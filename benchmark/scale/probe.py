@@ -65,6 +65,8 @@ class StageProbe:
         Of a step; seconds are NaN where the grid itself was not timed.
     keep_flops : float
         Of keeping one scan's features before the stage.
+    apart : float
+        Multiple of a budget of steps or samples that it takes on top.
     """
 
     name: str
@@ -73,6 +75,7 @@ class StageProbe:
     flops: float
     seconds: float
     keep_flops: float = 0.0
+    apart: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,14 @@ def _direct(
         rate = sum(flops) / max(sum(seconds), 1e-9)
     peak = memory.bytes()
     found = tuple(
-        StageProbe(stage["name"], stage["share"], batch, *cost, keep * stage["on_kept_features"])
+        StageProbe(
+            stage["name"],
+            stage["share"],
+            batch,
+            *cost,
+            keep * stage["on_kept_features"],
+            stage["apart"],
+        )
         for stage, batch, cost in zip(
             counted, batches, zip(flops, seconds, strict=True), strict=True
         )

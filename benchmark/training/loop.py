@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.contract import Batch, Stage, stages_of
-from benchmark.training import compilation, parallel, shares, state, stop
+from benchmark.training import compilation, parallel, parts, shares, state, stop
 from benchmark.training.activations import checkpoint_blocks
 from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
@@ -156,15 +156,18 @@ class Trainer:
                 self._save(len(stages), None)
 
     def _stages(self) -> tuple[list[Stage], list[float]]:
-        """The method's stages, and the share of the budget at which each ends."""
+        """The method's stages, and the share of its whole budget at which each ends."""
         stages = stages_of(self.model)
         if words := "; ".join(filter(None, shares.fault(stages))):
             raise CellFailed(words)
-        budget, scans = self.spending.budget, len(self.data)
-        sizes = [min(self.settings.batch_size * stage.batch_scale, scans) for stage in stages]
-        if self._whole_budget and (words := shares.too_small(stages, budget, sizes, scans)):
+        budget = Budget.parse(self.settings.budget)
+        sizes = shares.parts_of(stages, self.settings.batch_size, len(self.data))
+        if self._whole_budget and (words := parts.too_small(sizes, budget)):
             raise CellFailed(words)
-        return list(stages), shares.ends(stages, budget, sizes, scans)
+        ends = parts.ends(sizes, budget)
+        # with what is counted apart
+        self.spending.budget = Budget(max(ends), budget.unit)
+        return list(stages), [end / max(ends) for end in ends]
 
     def _run_stage(
         self, place: int, stage: Stage, begin: float, end: float, snapshot: state.Snapshot | None
@@ -269,6 +272,7 @@ class Trainer:
                 "batch_size": min(size, len(self.data)),
                 "adversary": opponent is not None,
                 "on_kept_features": kept is not None,
+                "apart": stage.apart if self.spending.budget.unit in parts.COUNTED else 0.0,
                 "flops_per_step": flops,
                 "steps_per_second": pace.as_dict(
                     after["steps"] - before["steps"],

@@ -1,14 +1,12 @@
-"""How the stages of a method share one budget, and what a budget must at least hold.
+"""Whether the stages of a method are those of the contract, and what they spent.
 
-Every stage takes one step, or it would train nothing, and a stage on kept features sees every scan
-once before. A budget that cannot hold that would be overspent by methods of several stages and not
-by others: it is refused, and where the cost of a step is known only afterwards the board says what
-was spent.
+Every stage takes one step, or it would train nothing. A budget that cannot hold that would be
+overspent by methods of several stages and not by others: it is refused, and where the cost of a
+step is known only afterwards the board says what was spent.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import numbers
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from benchmark.contract import Stage
+from benchmark.training.parts import Part
 from benchmark.training.settings import Budget
 
 MOST_OVER = 1.5
@@ -38,6 +37,11 @@ def fault(stages: object) -> tuple[str, str]:
         found = _fault(stage, place)
         if found[0]:
             return found
+    if all(stage.apart for stage in stages):
+        return (
+            "all of its stages are counted apart from the budget",
+            "give apart or keep to a pretraining or a head; one stage learns from whole scans",
+        )
     names = [stage.name for stage in stages]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -65,6 +69,11 @@ def _fault(stage: Stage, place: int) -> tuple[str, str]:
             f"{who} has a learning_rate of {stage.learning_rate!r}",
             "it is a positive multiple of the suite's learning rate",
         )
+    if not _number(stage.apart) or not 0 <= stage.apart < math.inf:
+        return (
+            f"{who} has an apart of {stage.apart!r}",
+            "it is the multiple of a budget of steps or samples that the stage takes on top",
+        )
     scale = stage.batch_scale
     if isinstance(scale, bool) or not isinstance(scale, numbers.Integral) or scale < 1:
         return f"{who} has a batch_scale of {scale!r}", "it is a whole number, 1 or more"
@@ -91,55 +100,26 @@ def _number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _needs(stages: Sequence[Stage], unit: str, sizes: Sequence[int], scans: int) -> list[int]:
-    """Least that each stage spends, in steps or samples; nothing where it is not known before."""
-    if unit == "steps":
-        return [1] * len(stages)
-    if unit == "samples":
-        kept = [scans if stage.keep is not None else 0 for stage in stages]
-        return [size + keep for size, keep in zip(sizes, kept, strict=True)]
-    return [0] * len(stages)
-
-
-def ends(stages: Sequence[Stage], budget: Budget, sizes: Sequence[int], scans: int) -> list[float]:
-    """Share of the budget at which each stage ends.
+def parts_of(stages: Sequence[Stage], batch_size: int, scans: int) -> list[Part]:
+    """The parts of a method's stages.
 
     Parameters
     ----------
     stages : sequence of Stage
-    budget : Budget
-    sizes : sequence of int
-        Scans of a step of each stage.
+    batch_size : int
+        The suite's.
     scans : int
-        Training scans, which a stage on kept features sees once before its steps.
-
-    Returns
-    -------
-    list of float
-        The sums of the shares; in steps and samples a stage ends early enough to leave the later
-        ones what they need at least, so that they do not overspend the budget.
+        Training scans.
     """
-    needs = _needs(stages, budget.unit, sizes, scans)
-    found = []
-    for place, end in enumerate(itertools.accumulate(stage.share for stage in stages)):
-        found.append(min(end, 1 - sum(needs[place + 1 :]) / budget.amount))
-    return found
-
-
-def too_small(stages: Sequence[Stage], budget: Budget, sizes: Sequence[int], scans: int) -> str:
-    """Why a budget in steps or samples cannot hold the stages, in words; empty if it can."""
-    needs = _needs(stages, budget.unit, sizes, scans)
-    if sum(needs) <= budget.amount:
-        return ""
-    what = "one step" if len(stages) == 1 else f"one step of each of its {len(stages)} stages"
-    if any(need > size for need, size in zip(needs, sizes, strict=True)) and scans:
-        what += " and a pass over the training scans whose features it keeps"
-    if budget.unit == "steps":
-        what = f"one step of each of its {len(stages)} stages"
-    return (
-        f"the budget of {budget} is too small for it: {what} takes {sum(needs)} {budget.unit}; "
-        f"give every method at least that with --budget '{sum(needs)} {budget.unit}'"
-    )
+    return [
+        Part(
+            stage.share,
+            min(batch_size * stage.batch_scale, scans),
+            scans if stage.keep is not None else 0,
+            stage.apart,
+        )
+        for stage in stages
+    ]
 
 
 def overspent(spent: dict[str, float], ledger: Sequence[dict], budget: Budget) -> str:

@@ -6,9 +6,8 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
-from baselines.blocks import SliceSum, SliceSumHead, fold, halvings, unfold
+from baselines.blocks import SliceSumHead, fold, halvings, unfold
 
 
 @pytest.mark.parametrize("grid", [(8, 8, 8), (3, 9, 11), (5, 12, 7)])
@@ -28,39 +27,6 @@ def test_folding_keeps_the_slices_apart():
 def test_an_axis_is_halved_only_while_enough_is_left():
     assert halvings((36, 20, 5), 3) == [(2, 2, 2), (2, 2, 1), (2, 2, 1)]
     assert halvings((9, 5, 3), 2) == [(2, 2, 1), (2, 1, 1)]
-
-
-@pytest.mark.parametrize("slices", [8, 36])
-@pytest.mark.parametrize("space", ["linear", "log"])
-def test_scores_start_where_they_are_told_to(slices, space):
-    part = SliceSum(slices, space, start=1.5)
-    layer = nn.Linear(4, 12)
-    part.initialise(layer)
-    nn.init.zeros_(layer.weight)
-    scores = part(layer(torch.randn(2, slices, 4)))["scores"]
-    torch.testing.assert_close(scores, torch.full((2, 12), 1.5))
-
-
-def test_scores_of_slices_add_up_as_scores():
-    part = SliceSum(6)
-    outputs = torch.randn(2, 6, 12)
-    scored = part(outputs)
-    torch.testing.assert_close(scored["slice_scores"].expm1().sum(dim=1), scored["scores"].expm1())
-    # the same slices twice: twice the score
-    twice = part(torch.cat([outputs, outputs], dim=1))["scores"]
-    torch.testing.assert_close(twice.expm1(), 2 * scored["scores"].expm1())
-
-
-def test_the_published_form_sums_plain_outputs():
-    outputs = torch.randn(2, 6, 12)
-    scored = SliceSum(6, "log")(outputs)
-    assert set(scored) == {"scores"}
-    torch.testing.assert_close(scored["scores"], outputs.sum(dim=1))
-
-
-def test_an_unknown_score_space_is_refused():
-    with pytest.raises(ValueError, match="score_space"):
-        SliceSum(6, "square")
 
 
 def test_a_single_bright_cell_reaches_the_head():

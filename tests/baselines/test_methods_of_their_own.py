@@ -146,7 +146,7 @@ def test_indices_net_feeds_the_decoder_to_both_tasks(batch):
 
 def test_indices_net_can_be_trained_in_its_published_space(batch):
     torch.manual_seed(0)
-    model = IndicesNet(GRID, 3, 8, score_space="log").train()
+    model = IndicesNet(GRID, 3, 8, head_sum="logarithms").train()
     terms = stage_steps(model, 0, batch)
     assert all(bool(torch.isfinite(v)) for v in terms.values())
 

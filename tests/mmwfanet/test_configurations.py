@@ -213,7 +213,7 @@ def test_learned_variances_stand_in_for_the_omegas_and_drop_r_inter(batch):
     torch.testing.assert_close(terms["scores"], other.stages()[0].losses(batch)["scores"])
     sum(terms.values()).backward()
     variances = dict(model.uncertainty.log_variance.items())
-    assert set(variances) == {"segmentation", "scores", "slices"}
+    assert set(variances) == {"segmentation", "scores", "slices", "presence"}
     assert all(p.grad.abs() > 0 for p in variances.values())
     assert {id(p) for p in variances.values()} <= {id(p) for p in joint.parameters}
     with torch.no_grad():

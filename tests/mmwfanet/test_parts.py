@@ -3,11 +3,12 @@
 import pytest
 import torch
 
+from benchmark.contract import generalised_dice
 from mmwfanet import MMWFAnet
 from mmwfanet.encoders import from_slices, to_slices
 from mmwfanet.fusion import WeightedFusion
 from mmwfanet.heads import ScoreHead
-from mmwfanet.losses import generalised_dice, inter_task
+from mmwfanet.losses import inter_task, named_counts
 
 GRID = (8, 16, 16)
 
@@ -44,7 +45,7 @@ def test_axial_alone_builds_one_encoder():
 
 
 @pytest.mark.parametrize("stride", [2, 4])
-@pytest.mark.parametrize("head_sum", ["scores", "logarithms"])
+@pytest.mark.parametrize("head_sum", ["presence", "scores", "logarithms"])
 @pytest.mark.parametrize("pooled", [5, 0])
 @pytest.mark.parametrize("grid", [(8, 16, 16), (9, 17, 19)])
 def test_any_grid_stride_and_head_gives_the_right_shapes(stride, head_sum, pooled, grid):
@@ -56,7 +57,7 @@ def test_any_grid_stride_and_head_gives_the_right_shapes(stride, head_sum, poole
 
 
 def test_the_score_head_adds_slices_in_score_space():
-    head = ScoreHead(4, (8, 8)).eval()
+    head = ScoreHead(4, (8, 8), 3).eval()
     gathered = head.gather(torch.randn(1, 4, 3, 8, 8))
     output = head(gathered)
     parts = torch.expm1(output["slice_scores"]).sum(dim=1)
@@ -83,6 +84,22 @@ def test_inter_task_penalises_a_score_without_a_lesion_and_a_contradicted_order(
     assert agrees < inter_task(counts, scores(3.0, 1.0, 1.0))
     # RCA above LAD though it has fewer cells
     assert agrees < inter_task(counts, scores(1.0, 0.0, 3.0))
+
+
+def test_inter_task_knows_the_whole_heart_as_a_category():
+    empty, some = torch.zeros(1, 3), torch.tensor([[2.0, 0.0, 0.0]])
+    whole = torch.tensor([[0.0, 0.0, 0.0, 3.0]]).repeat(1, 3)
+    assert inter_task(empty, whole).item() == pytest.approx(3.0 / 4)
+    assert inter_task(some, whole).item() == 0
+
+
+def test_labels_are_counted_on_candidates_alone():
+    logits = torch.zeros(1, 4, 1, 2, 3)
+    logits[0, 2, 0, 0] = 5  # the LCX in the first row
+    logits[0, 3, 0, 1, 0] = 5
+    logits[0, 0, 0, 1, 1:] = 5
+    mask = torch.tensor([[[[True, True, False], [True, True, True]]]])
+    assert named_counts(logits, mask).tolist() == [[0, 2, 1]]
 
 
 def test_the_printed_term_rewards_the_opposite_and_has_no_gradient():

@@ -173,6 +173,16 @@ def test_uncertainty_terms_by_hand():
     laplace = 3 / b + math.log(b)
     gauss = 4 / (2 * math.exp(0.8)) + 0.4
     assert weights.scores(output, batch).item() == pytest.approx(laplace + gauss, rel=1e-5)
+    # probabilities of calcium have a cross entropy of their own, amounts count where there is some
+    truth = torch.zeros(1, 2, 12)
+    truth[0, 0] = 1.0
+    batch = Batch(*[torch.empty(0)] * 3, torch.zeros(1, 12), truth)
+    weights.log_variance["presence"] = torch.nn.Parameter(torch.tensor(0.2))
+    more = {"slice_presence": torch.zeros(1, 2, 4), "slice_amounts": torch.full((1, 2, 12), 3.0)}
+    entropy = math.exp(-0.2) * math.log(2) + 0.1
+    gauss = 0.5 * (4 / (2 * math.exp(0.8)) + 0.4)
+    total = weights.scores(output | more, batch).item()
+    assert total == pytest.approx(laplace + entropy + gauss, rel=1e-5)
     # a head without slices has Laplace's term alone
     del output["slice_scores"]
     assert weights.scores(output, batch).item() == pytest.approx(laplace, rel=1e-5)

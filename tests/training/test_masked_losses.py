@@ -3,8 +3,13 @@
 import pytest
 import torch
 
-from benchmark.contract import Batch, _masked_cross_entropy, candidate_cross_entropy
-from mmwfanet.losses import _masked_rows, generalised_dice
+from benchmark.contract import (
+    Batch,
+    _cells_of_all,
+    _masked_cross_entropy,
+    candidate_cross_entropy,
+    generalised_dice,
+)
 
 
 def batch(share: float) -> tuple[torch.Tensor, Batch]:
@@ -32,7 +37,7 @@ def test_cross_entropy_is_the_same_masked_and_gathered(share):
 
 def test_masked_rows_add_up_to_those_of_the_candidates():
     logits, made = batch(0.3)
-    share, truth = _masked_rows(logits, made.target, made.candidate)
+    share, truth = _cells_of_all(logits, made.target, made.candidate)
     rows = logits.movedim(1, -1)[made.candidate].softmax(dim=1)
     torch.testing.assert_close(share.sum(dim=0), rows.sum(dim=0))
     counts = torch.bincount(made.target[made.candidate], minlength=4).float()

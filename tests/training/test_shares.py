@@ -11,8 +11,9 @@ from torch import nn
 from benchmark.contract import Stage, default_losses
 from benchmark.errors import UserError
 from benchmark.methods import METHODS, Method
-from benchmark.training import cell, shares
+from benchmark.training import cell, parts, shares
 from benchmark.training.loop import CellFailed
+from benchmark.training.parts import Part
 from benchmark.training.settings import Budget, Settings
 
 SETTINGS = Settings(
@@ -54,6 +55,7 @@ WRONG = {
     "rate 0": ([stage(learning_rate=0)], "learning_rate of 0"),
     "batch": ([stage(batch_scale=0)], "batch_scale of 0"),
     "half a batch": ([stage(batch_scale=0.5)], "batch_scale of 0.5"),
+    "apart": ([stage(), stage("b", apart=-1)], "stage 'b' has an apart of -1"),
     "half an adversary": ([stage(opponent_losses=lambda b: {})], "only one of opponent_losses"),
 }
 
@@ -123,41 +125,56 @@ def test_usual_budgets_are_read(budget):
 
 
 def test_stages_leave_each_other_a_step():
-    three = [stage("a", 0.9), stage("b", 0.05), stage("c", 0.05)]
+    three = [Part(0.9, 2, 0, 0.0), Part(0.05, 2, 0, 0.0), Part(0.05, 2, 0, 0.0)]
     for amount in (3, 4, 10, 20, 100, 1000):
-        ends, steps = shares.ends(three, Budget(amount, "steps"), [2, 2, 2], 9), 0
-        for end in ends:
+        steps = 0
+        for end in parts.ends(three, Budget(amount, "steps")):
             steps += 1
-            while steps / amount < end - 1e-9:
+            while steps < end - 1e-9:
                 steps += 1
         assert steps == amount
     # where the shares are large enough nothing changes
-    assert shares.ends(three, Budget(1000, "steps"), [2, 2, 2], 9) == pytest.approx([0.9, 0.95, 1])
+    assert parts.ends(three, Budget(1000, "steps")) == pytest.approx([900, 950, 1000])
+
+
+def test_stages_apart_come_on_top_of_steps_and_samples_and_share_seconds():
+    pretraining, main, head = Part(0.2, 3, 0, 0.25), Part(0.6, 3, 0, 0.0), Part(0.2, 6, 9, 4.0)
+    three = [pretraining, main, head]
+    assert parts.ends(three, Budget(100, "steps")) == pytest.approx([25, 125, 525])
+    # in samples: 25 in 9 steps of 3; 100 of the main stage; a pass over 9 scans and 66 steps of 6
+    assert parts.ends(three, Budget(100, "samples")) == pytest.approx([27, 127, 127 + 9 + 66 * 6])
+    assert parts.ends(three, Budget(100, "flops")) == pytest.approx([20, 80, 100])
+    # a stage apart takes a step at least
+    assert parts.ends(three, Budget(3, "samples")) == pytest.approx([3, 6, 6 + 9 + 6])
 
 
 def test_a_budget_below_a_step_of_each_stage_is_refused():
-    two = [stage("a", 0.75), stage("b", 0.25, keep=keeping)]
-    for text, need in (("1 steps", 2), ("17 samples", 18)):
-        words = shares.too_small(two, Budget.parse(text), [3, 6], 9)
+    two = [Part(0.75, 3, 0, 0.0), Part(0.25, 6, 0, 0.0)]
+    for text, need in (("1 steps", 2), ("8 samples", 9)):
+        words = parts.too_small(two, Budget.parse(text))
         assert f"--budget '{need} {text.split()[1]}'" in words
-        assert not shares.too_small(two, Budget(need, text.split()[1]), [3, 6], 9)
-    assert not shares.too_small(two, Budget(1e-9, "device-seconds"), [3, 6], 9)
+        assert not parts.too_small(two, Budget(need, text.split()[1]))
+    assert not parts.too_small(two, Budget(1e-9, "device-seconds"))
+    # what is counted apart needs nothing of the budget
+    assert not parts.too_small([Part(0.75, 3, 0, 0.0), Part(0.25, 6, 9, 1.0)], Budget(3, "samples"))
 
 
-@pytest.mark.parametrize(
-    ("budget", "steps"), [("1 steps", None), ("2 steps", 2), ("3 steps", 3), ("5 steps", 5)]
-)
-def test_methods_of_several_stages_take_the_steps_of_others(budget, steps, data):
+def test_stages_that_are_all_apart_are_refused():
+    problem, remedy = shares.fault([stage("a", 0.5, apart=1.0), stage("b", 0.5, keep=keeping)])
+    assert "all of its stages are counted apart" in problem
+    assert remedy
+
+
+@pytest.mark.parametrize("budget", ["1 steps", "5 steps", "15 samples"])
+def test_every_method_learns_from_as_many_whole_scans(budget, data):
     settings = replace(SETTINGS, budget=budget)
-    one = cell.run_cell(METHODS["unet3d"], data, settings, 0, "cpu", 1)
-    assert one.ledger["steps"] == int(budget.split()[0])
-    if steps is None:
-        with pytest.raises(CellFailed, match=r"one step of each of its 2 stages takes 2 steps"):
-            cell.run_cell(METHODS["mmwfanet"], data, settings, 0, "cpu", 1)
-        return
-    result = cell.run_cell(METHODS["mmwfanet"], data, settings, 0, "cpu", 1)
-    assert result.ledger["steps"] == steps
-    assert not any("more than the budget" in note for note in result.notes)
+    counted = {}
+    for name in ("unet3d", "mmwfanet", "acnn-seg", "dmtrl"):
+        result = cell.run_cell(METHODS[name], data, settings, 0, "cpu", 1)
+        own = [stage for stage in result.ledger["stages"] if not stage["apart"]]
+        counted[name] = tuple(sum(stage[unit] for stage in own) for unit in ("steps", "samples"))
+        assert not any("more than the budget" in note for note in result.notes)
+    assert len(set(counted.values())) == 1, counted
 
 
 def test_a_budget_of_samples_or_operations_below_a_step_is_refused(data):
