@@ -27,13 +27,6 @@ from mmwfanet.dependency import ReverseMapping
 
 CELLS = 5
 HIDDEN = 128
-ADVERSARIAL_WEIGHT = 0.05
-REVERSE_WEIGHT = 0.1
-SCORES_WEIGHT = 0.1
-"""Of the scores while the trunk learns. With 1 their gradient in the trunk is many times that of
-the segmentation, and the mask does not learn the rarest artery. The paper, too, sets its weights
-from the size of each task's gradient (section 3.4)."""
-
 JOINT_SHARE = 0.75
 
 
@@ -62,10 +55,9 @@ class ARMMTL(nn.Module):
     * The discriminator learns from the pairs of the step before, which saves a second pass;
       spectral normalisation and features of norm 1 keep it from outweighing the two tasks. The
       reverse network has layer norm, for batches of one scan.
-    * The suite's loss of scores, of the scan and slice by slice, with weight 0.1 while the trunk
-      learns: at weight 1 their gradient in the trunk drowns that of the segmentation, and the mask
-      does without the LCX. For the mask the suite's cross entropy and, with weight 1, a generalised
-      Dice loss, in which the rarest artery counts as much as the others.
+    * The suite's losses of masks and of scores, the latter with weight 0.3 while the trunk learns,
+      as in MMWFAnet: at weight 1 their gradient drowns that of the segmentation, and the mask does
+      without the LCX.
     * The last quarter of the budget trains the two matrices, forwards and in reverse, on kept
       features; the adversary is there in both stages.
 
@@ -76,6 +68,12 @@ class ARMMTL(nn.Module):
     in_channels : int
     width : int
         Channels of the first scale.
+    omega_qua : float
+        Weight of the scores while the trunk learns.
+    lambda_reverse, lambda_adversarial : float
+        Weights of the reverse network's distance and of the adversarial term.
+    attached : bool
+        See :class:`mmwfanet.dependency.ReverseMapping`.
     """
 
     outputs = ("mask", "head")
@@ -85,13 +83,24 @@ class ARMMTL(nn.Module):
         "the reverse network maps the 12 indices to 5 x 5 features of the scan, not to voxels",
         "pairs (features, estimate) against (reversed features, truth), adversarial weight 0.05",
         "slices add up as scores: a probability of calcium times an amount",
-        "generalised Dice and cross entropy; scores weigh 0.1 while the trunk learns",
+        "scores weigh 0.3 while the trunk learns, as in MMWFAnet",
         "last quarter of the budget: the head, forwards and in reverse, on kept features",
         FOLD_NOTE,
     )
 
-    def __init__(self, grid: tuple[int, int, int], in_channels: int, width: int) -> None:
+    def __init__(
+        self,
+        grid: tuple[int, int, int],
+        in_channels: int,
+        width: int,
+        omega_qua: float = 0.3,
+        lambda_reverse: float = 0.1,
+        lambda_adversarial: float = 0.05,
+        attached: bool = True,
+    ) -> None:
         super().__init__()
+        self.omega_qua = omega_qua
+        self.lambda_reverse, self.lambda_adversarial = lambda_reverse, lambda_adversarial
         self.trunk = SliceTrunk(folded_shape(grid)[1:], 4 * in_channels, width)
         self.score = score_layer(2, width)
         # the two matrices that the forward and the reverse network share
@@ -102,7 +111,7 @@ class ARMMTL(nn.Module):
         self.sum = SliceSum(HIDDEN, grid[0])
         self.sum.initialise(self.to_scores, self.bias)
         self.forward_norm = nn.BatchNorm1d(HIDDEN)
-        self.mapping = ReverseMapping(width * CELLS**2, HIDDEN, SCORE_COUNT)
+        self.mapping = ReverseMapping(width * CELLS**2, HIDDEN, SCORE_COUNT, attached)
         use_channels_last(self.trunk, 2)
 
     def _maps(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,7 +171,7 @@ class ARMMTL(nn.Module):
         features, logits = self._maps(batch.image)
         gathered = self._gather(features, len(batch.image))
         terms = self._score_losses(gathered, batch)
-        terms["scores"] = SCORES_WEIGHT * terms["scores"]
+        terms["scores"] = self.omega_qua * terms["scores"]
         return {"segmentation": segmentation_loss(logits, batch), **terms}
 
     def _keep(self, image: Tensor) -> dict[str, Tensor]:
@@ -180,8 +189,8 @@ class ARMMTL(nn.Module):
         )
         return {
             "scores": score_error(scored, batch),
-            "reverse": REVERSE_WEIGHT * reverse,
-            "adversarial": ADVERSARIAL_WEIGHT * adversarial,
+            "reverse": self.lambda_reverse * reverse,
+            "adversarial": self.lambda_adversarial * adversarial,
         }
 
     def _opponent_losses(self, batch: Batch) -> dict[str, Tensor]:

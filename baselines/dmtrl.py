@@ -14,7 +14,6 @@ from benchmark.contract import SCORE_COUNT, Batch, Stage, score_error
 from benchmark.score_head import HEAD_SAMPLES, SliceSum
 from mmwfanet.dependency import RelationPrior
 
-RELATION_WEIGHT = 1e-3
 UPDATE_EVERY = 10
 """Optimiser steps between two closed-form updates of Omega."""
 
@@ -56,6 +55,8 @@ class DMTRL(nn.Module):
         16 gives the published channels; all but the 100 of the last layers scale with it.
     head_sum : "presence", "scores" or "logarithms"
         See :class:`benchmark.score_head.SliceSum`.
+    relation_weight : float
+        Of the penalty.
     """
 
     outputs = ("head",)
@@ -64,7 +65,7 @@ class DMTRL(nn.Module):
         "one linear layer serves every slice; slices add up as scores: a probability of calcium "
         "times an amount",
         "batch norm in the CNN, no dropout",
-        "Omega every 10 steps, mixed with 1 % identity; penalty weight 0.001",
+        "relation term: Omega every 10 steps, mixed with 1 % identity; penalty weight 0.001",
         "last quarter of the budget: LSTM and linear layer alone, on kept slice features",
         "the suite's loss of scores, of the scan and slice by slice",
     )
@@ -75,8 +76,10 @@ class DMTRL(nn.Module):
         in_channels: int,
         width: int,
         head_sum: str = "presence",
+        relation_weight: float = 1e-3,
     ) -> None:
         super().__init__()
+        self.relation_weight = relation_weight
         first, second, wide = 5 * width // 4, 5 * width // 2, 125 * width // 2
         self.features = nn.Sequential(
             _scale(in_channels, first), _scale(first, second), _scale(second, second)
@@ -120,7 +123,7 @@ class DMTRL(nn.Module):
         """Error of the scores, of the scan and slice by slice, and the relationship penalty."""
         return {
             "scores": score_error(output, batch),
-            "relation": RELATION_WEIGHT * self.relation_penalty(),
+            "relation": self.relation_weight * self.relation_penalty(),
         }
 
     @property

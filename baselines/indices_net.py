@@ -22,7 +22,6 @@ LOWEST = 5
 """The encoder halves a slice while this many positions are left (80 to 5 in the original)."""
 
 MOST_SCALES = 5
-RECONSTRUCTION_WEIGHT = 1.0
 JOINT_SHARE = 0.75
 
 
@@ -57,6 +56,8 @@ class IndicesNet(nn.Module):
         Channels of the first scale (16 in the original).
     head_sum : "presence", "scores" or "logarithms"
         See :class:`benchmark.score_head.SliceSum`.
+    reconstruction_weight : float
+        Of the image's reconstruction.
     """
 
     outputs = ("head",)
@@ -75,8 +76,10 @@ class IndicesNet(nn.Module):
         in_channels: int,
         width: int,
         head_sum: str = "presence",
+        reconstruction_weight: float = 1.0,
     ) -> None:
         super().__init__()
+        self.reconstruction_weight = reconstruction_weight
         size = min(folded_shape(grid)[1:])
         inside, outside = 4 * in_channels, width
         self.encoder, channels = nn.ModuleList(), []
@@ -134,7 +137,8 @@ class IndicesNet(nn.Module):
         wanted = slices_of(fold(batch.image))
         return {
             "scores": score_error(output, batch),
-            "reconstruction": RECONSTRUCTION_WEIGHT * F.mse_loss(output["reconstruction"], wanted),
+            "reconstruction": self.reconstruction_weight
+            * F.mse_loss(output["reconstruction"], wanted),
         }
 
     def stages(self) -> list[Stage]:

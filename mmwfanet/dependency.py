@@ -81,12 +81,16 @@ class ReverseMapping(nn.Module):
     ----------
     features, hidden, scores : int
         Sizes of the head: features -> hidden -> scores.
+    attached : bool
+        Whether the features, too, are drawn towards what the reverse network makes of the scores.
+        Without, its error reaches the matrices alone and the trunk learns nothing of it.
     """
 
     per_scan = ("_pairs",)
 
-    def __init__(self, features: int, hidden: int, scores: int) -> None:
+    def __init__(self, features: int, hidden: int, scores: int, attached: bool = True) -> None:
         super().__init__()
+        self.attached = attached
         # not batch norm: a scan is one row here, and the paper tier has one scan a step
         self.norm = nn.LayerNorm(hidden)
         self.bias = nn.Parameter(torch.zeros(features))
@@ -151,7 +155,7 @@ class ReverseMapping(nn.Module):
         self._pairs = forward_pair.detach(), reverse_pair.detach()
         # both networks try to have their pairs taken for the other's
         confusion = _told_apart(self.discriminator(reverse_pair), self.discriminator(forward_pair))
-        return F.l1_loss(back, features.detach()), confusion
+        return F.l1_loss(back, features if self.attached else features.detach()), confusion
 
     def opponent_loss(self) -> Tensor:
         """The discriminator's own loss, on the pairs of the step before."""

@@ -149,7 +149,7 @@ class MMWFAnet(nn.Module):
         omega_seg: float = 1.0,
         omega_qua: float = 0.3,
         lambda_intra: float = 1e-4,
-        lambda_inter: float = 1e-2,
+        lambda_inter: float = 0.2,
         inter: str = "differentiable",
         task_weights: str = "fixed",
         dependency: str = "inter",
@@ -231,7 +231,9 @@ class MMWFAnet(nn.Module):
         if "logits" in output:
             terms["segmentation"] = self._segmentation_loss(output["logits"], batch)
         if "scores" in output:
-            terms |= self._score_losses(output, batch, o["omega_qua"])
+            # alone, the scores need no weight against another task
+            omega = o["omega_qua"] if "logits" in output else 1.0
+            terms |= self._score_losses(output, batch, omega)
         heads = [m for m in (self.segmentation, self.quantification) if m is not None]
         terms["intra-task"] = o["lambda_intra"] * intra_task(heads)
         if "logits" in output and "scores" in output and uses_inter(o):
@@ -315,7 +317,6 @@ class MMWFAnet(nn.Module):
     def _head_losses(self, batch: Batch) -> dict[str, Tensor]:
         gathered = batch.kept["gathered"]
         output = self.quantification(gathered)
-        # alone, the scores need no weight against another task
         terms = self._score_losses(output, batch, 1.0)
         if "counts" in batch.kept:
             terms["inter-task"] = self._inter_task(batch.kept["counts"], output["scores"])

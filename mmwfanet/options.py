@@ -122,10 +122,11 @@ DEFAULT_NOTES = {
     "dice": "generalised Dice on candidate cells, beside a cross entropy (option cross_entropy)",
     "head": "slices add up as scores, a probability of calcium times an amount; pooled slices and "
     "batch norm (head_sum, head_pooled, head_norm)",
-    "inter": "R_inter in a differentiable form; as printed it rewards what the text penalises "
-    "(inter)",
+    "intra": "intra-task term (R_intra) beside the optimiser's weight decay, which the paper lacks",
+    "inter": "inter-task term (R_inter) in a form with a gradient, on kept features as well; as "
+    "printed it rewards what the text penalises (inter)",
     "share": "last quarter of the budget: score head on kept features (head_share)",
-    "weights": "omega_1 = 1, omega_2 = 0.3, lambda_2 = 0.01 are ours: the text prints none of them",
+    "weights": "omega_1 = 1, omega_2 = 0.3, lambda_2 = 0.2 are ours: the text prints none of them",
 }
 """What is to be said of the network with its default options."""
 
@@ -155,6 +156,8 @@ def notes_of(options: Mapping) -> tuple[str, ...]:
             + (f"pooled to {o['head_pooled']} x {o['head_pooled']}" if o["head_pooled"] else "flat")
             + (", with batch norm" if o["head_norm"] else ", without batch norm")
         )
+    if not o["lambda_intra"]:
+        del notes["intra"]
     if not uses_inter(o) or o["inter"] != "differentiable":
         del notes["inter"]
     if not (mask and head and o["head_share"]):
@@ -190,7 +193,7 @@ def _swap_notes(o: Mapping) -> tuple[str, ...]:
         )
     if o["dependency"] == "reverse-mapping":
         notes.append(
-            "ARM-style reverse mapping to the score head's input through its own matrices, weights "
-            f"{o['lambda_reverse']:g} and {o['lambda_adversarial']:g}; no R_inter"
+            "ARM-style reverse mapping to the score head's input through its own matrices, weight "
+            f"{o['lambda_reverse']:g}, adversarial weight {o['lambda_adversarial']:g}; no R_inter"
         )
     return tuple(notes)

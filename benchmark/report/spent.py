@@ -94,6 +94,9 @@ def stages(declared) -> str:
         ]
         if pace := stage.get("steps_per_second"):
             extra.append(f"{pace['whole']:.3g} steps/s, {pace['first']:.3g} at its start")
+        if terms := stage.get("gradient_shares"):
+            listed = ", ".join(f"{name} {share:.1%}" for name, share in terms.items())
+            extra.append(f"gradient half way: {listed}")
         parts.append(text + (f" ({', '.join(extra)})" if extra else ""))
     return ", ".join(parts)
 

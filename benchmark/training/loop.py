@@ -21,6 +21,7 @@ from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.clock import PeakMemory, Rate, Spending
 from benchmark.training.curve import LossCurve, Report
+from benchmark.training.gradients import HALF_WAY, LEAST_STEPS, gradient_shares
 from benchmark.training.outside import Outside
 from benchmark.training.recipe import autocast, learning_rate_factor, make_optimiser
 from benchmark.training.settings import Budget, Settings
@@ -161,7 +162,7 @@ class Trainer:
         if words := "; ".join(filter(None, shares.fault(stages))):
             raise CellFailed(words)
         budget = Budget.parse(self.settings.budget)
-        sizes = shares.parts_of(stages, self.settings.batch_size, len(self.data))
+        sizes = parts.parts_of(stages, self.settings.batch_size, len(self.data))
         if self._whole_budget and (words := parts.too_small(sizes, budget)):
             raise CellFailed(words)
         ends = parts.ends(sizes, budget)
@@ -218,6 +219,7 @@ class Trainer:
                 # the new draw took numbers that the old one had not
                 self.random.bit_generator.state = snapshot.values["order"]
         pace = Rate(self.clock, None if within is None else within.get("rate"))
+        measured = None if within is None else within.get("gradients")
         if self.settings.compile != "none":
             stage = self._compile(stage, np.arange(min(size, len(self.data))), kept)
         after_step = getattr(self.model, "after_step", None)
@@ -232,6 +234,11 @@ class Trainer:
                 break
             batch = first if first is not None else self._batch(next(indices), kept)
             first = None
+            if measured is None and share >= HALF_WAY and count >= LEAST_STEPS:
+                alone = self.group.count == 1 and self.settings.compile == "none"
+                measured = (
+                    gradient_shares(self.model, place, batch, self._autocast) if alone else {}
+                )
             factor = learning_rate_factor(self.settings, share)
             for group in (*optimiser.param_groups, *(opponent.param_groups if opponent else ())):
                 group["lr"] = rate * factor
@@ -255,7 +262,7 @@ class Trainer:
             if due:
                 within = {
                     "count": count + 1, "flops": flops, "before": before, "draw": indices.state(),
-                    "rate": pace.first,
+                    "rate": pace.first, "gradients": measured,
                 }  # fmt: skip
                 self._save(place, within, optimiser, opponent, kept)
             if ending:
@@ -274,6 +281,7 @@ class Trainer:
                 "on_kept_features": kept is not None,
                 "apart": stage.apart if self.spending.budget.unit in parts.COUNTED else 0.0,
                 "flops_per_step": flops,
+                "gradient_shares": measured or {},
                 "steps_per_second": pace.as_dict(
                     after["steps"] - before["steps"],
                     after["device_seconds"] - before["device_seconds"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.training.settings import Budget
@@ -36,6 +36,28 @@ class Part:
     def least(self, unit: str) -> int:
         """What it spends at least, in steps or samples; nothing where it is not known before."""
         return {"steps": 1, "samples": self.batch + self.passed}.get(unit, 0)
+
+
+def parts_of(stages: Iterable, batch_size: int, scans: int) -> list[Part]:
+    """The parts of a method's stages.
+
+    Parameters
+    ----------
+    stages : iterable of benchmark.contract.Stage
+    batch_size : int
+        The suite's.
+    scans : int
+        Training scans.
+    """
+    return [
+        Part(
+            stage.share,
+            min(batch_size * stage.batch_scale, scans),
+            scans if stage.keep is not None else 0,
+            stage.apart,
+        )
+        for stage in stages
+    ]
 
 
 def ends(parts: Sequence[Part], budget: Budget) -> list[float]:

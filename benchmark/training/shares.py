@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from benchmark.contract import Stage
-from benchmark.training.parts import Part
 from benchmark.training.settings import Budget
 
 MOST_OVER = 1.5
@@ -98,28 +97,6 @@ def _fault(stage: Stage, place: int) -> tuple[str, str]:
 
 def _number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def parts_of(stages: Sequence[Stage], batch_size: int, scans: int) -> list[Part]:
-    """The parts of a method's stages.
-
-    Parameters
-    ----------
-    stages : sequence of Stage
-    batch_size : int
-        The suite's.
-    scans : int
-        Training scans.
-    """
-    return [
-        Part(
-            stage.share,
-            min(batch_size * stage.batch_scale, scans),
-            scans if stage.keep is not None else 0,
-            stage.apart,
-        )
-        for stage in stages
-    ]
 
 
 def overspent(spent: dict[str, float], ledger: Sequence[dict], budget: Budget) -> str:
