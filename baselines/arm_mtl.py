@@ -10,6 +10,7 @@ from torchvision.models.resnet import BasicBlock
 from baselines.blocks import (
     FOLD_NOTE,
     LAST_LAYER_SD,
+    TUNED_WIDTHS,
     SliceSum,
     channels_last,
     conv,
@@ -81,6 +82,7 @@ class ARMMTL(nn.Module):
     """
 
     outputs = ("mask", "head")
+    tunable = TUNED_WIDTHS
     notes = (
         "ARM-style: layers and loss weights of the original are not known to us",
         "trunk: residual encoder-decoder on axial slices, three scales",

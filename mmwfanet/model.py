@@ -14,7 +14,14 @@ from mmwfanet.encoders import DilatedUNet, ResidualDilatedNetwork, from_slices, 
 from mmwfanet.fusion import FUSIONS, GATES
 from mmwfanet.heads import SCORES, ScoreHead, SegmentationHead
 from mmwfanet.losses import generalised_dice, inter_task, intra_task, soft_counts
-from mmwfanet.options import DEFAULT_NOTES, check_options, notes_of, uncertain_tasks, uses_inter
+from mmwfanet.options import (
+    DEFAULT_NOTES,
+    TUNABLE,
+    check_options,
+    notes_of,
+    uncertain_tasks,
+    uses_inter,
+)
 
 NOT_OPTIONS = ("self", "__class__", "grid", "in_channels", "width")
 """Names in the constructor that are no options."""
@@ -118,6 +125,7 @@ class MMWFAnet(nn.Module):
     """
 
     outputs = ("mask", "head")
+    tunable = TUNABLE
     notes = tuple(DEFAULT_NOTES.values())
 
     def __init__(

@@ -188,6 +188,7 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
             f"{scans_in_words(plan)}, {split['hash']}",
         ),
         ("budget", f"{plan['budget']} for each method, pretraining included"),
+        ("tuning", _tuning(plan)),
         ("seeds", ", ".join(str(seed) for seed in plan["seeds"])),
         (
             "recipe",
@@ -202,6 +203,19 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
         ("commit", _together(ledgers, "git_commit")),
     ]
     return [(name, text) for name, text in facts if text]
+
+
+def _tuning(plan: dict) -> str:
+    """How the rows of tuned settings came about; nothing where there are none."""
+    found = plan.get("tuning")
+    if not found or not any("space" in method for method in plan["methods"]):
+        return ""
+    return (
+        f"rows called tuned: {found['trials']} trials and the training with what was chosen "
+        f"share the same budget; trials trained on {found['training']} and judged on "
+        f"{found['validation']} of the training scans, {found['trial']} of training each at most; "
+        "the notes say what was chosen"
+    )
 
 
 def _options(settings: dict) -> str:

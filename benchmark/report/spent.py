@@ -83,6 +83,8 @@ def stages(declared) -> str:
             for word, key in (("adversary", "adversary"), ("on kept features", "on_kept_features"))
             if stage.get(key)
         ]
+        if stage.get("trials"):
+            extra.append(f"{stage['trials']} trials")
         if pace := stage.get("steps_per_second"):
             extra.append(f"{pace['whole']:.3g} steps/s, {pace['first']:.3g} at its start")
         parts.append(text + (f" ({', '.join(extra)})" if extra else ""))

@@ -21,6 +21,7 @@ from benchmark.runs.references import same_references
 from benchmark.runs.store import KeptCell, Store
 from benchmark.runs.whose import joined_patients, with_one_patients
 from benchmark.training.settings import Budget
+from benchmark.tuning import SUFFIX
 from benchmark.whole import write_text
 
 _MUST_AGREE = (
@@ -224,7 +225,7 @@ def _settles(known: _Row, row: _Row, keep_first: bool, notes: list[str]) -> bool
 
 def _equal(one: _Row, other: _Row) -> bool:
     """Whether two rows are the same network with the same predictions, but for rounding."""
-    if one.method.get("options") != other.method.get("options"):
+    if any(one.method.get(name) != other.method.get(name) for name in ("options", "space")):
         return False
     return all(same_predictions(a, b) for a, b in zip(one.cells, other.cells, strict=True))
 
@@ -257,6 +258,7 @@ def _plan(runs: Sequence[FinishedRun], rows: list[_Row], notes: list[str]) -> di
     return {
         **runs[0].plan,
         **({} if whose is None else {"patients": whose.as_json()}),
+        **next(({"tuning": run.plan["tuning"]} for run in runs if "tuning" in run.plan), {}),
         "methods": [{**row.method, "title": titles[row.method["name"]]} for row in rows],
         "cells": [
             {"method": row.method["name"], "seed": cell.seed, "folder": cell.folder}
@@ -284,7 +286,8 @@ def _order(suite: str):
         names = []
 
     def key(row: _Row) -> tuple[bool, int]:
-        name = row.method["name"]
+        # a tuned row follows its method's, as it does in its run
+        name = row.method["name"].removesuffix(SUFFIX)
         return not row.method["trained"], names.index(name) if name in names else len(names)
 
     return key

@@ -101,6 +101,11 @@ def _needs(stages: Sequence[Stage], unit: str, sizes: Sequence[int], scans: int)
     return [0] * len(stages)
 
 
+def least(stages: Sequence[Stage], unit: str, sizes: Sequence[int], scans: int) -> int:
+    """Steps or samples that a training takes at least, as `ends` has the arguments; else 0."""
+    return sum(_needs(stages, unit, sizes, scans))
+
+
 def ends(stages: Sequence[Stage], budget: Budget, sizes: Sequence[int], scans: int) -> list[float]:
     """Share of the budget at which each stage ends.
 
