@@ -18,6 +18,7 @@ from benchmark.report.mixture import refuse_mixture
 from benchmark.report.noise import UNKNOWN, Noise, lends, pool
 from benchmark.report.origin import origin_facts, origin_notes, origins
 from benchmark.report.reliance import few_patients
+from benchmark.report.searches import how_tuned, what_was_chosen
 from benchmark.report.spent import slowed
 from benchmark.runs.joined_plan import described, places_of
 from benchmark.runs.store import KeptCell
@@ -85,7 +86,12 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
             *_spread(rows, measured, noise),
             *_noise(plan, noise),
         ),
-        notes=(*few_patients(made), *origin_notes(plan), *_notes(plan, finished)),
+        notes=(
+            *few_patients(made),
+            *origin_notes(plan),
+            *what_was_chosen(finished),
+            *_notes(plan, finished),
+        ),
         columns=RANKED,
         ablations=compare_to_bases(plan["methods"], sources, measured, noise),
     )
@@ -188,7 +194,7 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
             f"{scans_in_words(plan)}, {split['hash']}",
         ),
         ("budget", f"{plan['budget']} for each method, pretraining included"),
-        ("tuning", _tuning(plan)),
+        ("tuning", how_tuned(plan)),
         ("seeds", ", ".join(str(seed) for seed in plan["seeds"])),
         (
             "recipe",
@@ -203,19 +209,6 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
         ("commit", _together(ledgers, "git_commit")),
     ]
     return [(name, text) for name, text in facts if text]
-
-
-def _tuning(plan: dict) -> str:
-    """How the rows of tuned settings came about; nothing where there are none."""
-    found = plan.get("tuning")
-    if not found or not any("space" in method for method in plan["methods"]):
-        return ""
-    return (
-        f"rows called tuned: {found['trials']} trials and the training with what was chosen "
-        f"share the same budget; trials trained on {found['training']} and judged on "
-        f"{found['validation']} of the training scans, {found['trial']} of training each at most; "
-        "the notes say what was chosen"
-    )
 
 
 def _options(settings: dict) -> str:

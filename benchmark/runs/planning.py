@@ -75,6 +75,11 @@ def make_plan(
             "trial": str(each),
             "validation": len(part),
             "training": len(split.train) - len(part),
+            "words": (
+                f"rows called tuned: {counted(tune, 'trial')} and the training with what was "
+                f"chosen share the same budget; trials trained on {len(split.train) - len(part)} "
+                f"and judged on {len(part)} of the training scans, {each} of training each at most"
+            ),
             "not_tuned": {
                 method.name: words
                 for method, broken in settled

@@ -262,7 +262,6 @@ def run_cell(
     )  # fmt: skip
     if searched is not None:
         result.ledger, result.curve = searched.account(result.ledger, result.curve)
-        result.notes = (searched.note, *result.notes)
     result.state.answers = witness.for_file()
     result.witness = witness
     return result

@@ -7,41 +7,25 @@ The first trial is the method as it is. No test scan is ever seen: `Prepared.tes
 
 from __future__ import annotations
 
-import gc
-import math
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmark.contract import stages_of
 from benchmark.methods import Method
-from benchmark.training import kept, shares
-from benchmark.training.batches import TrainingSet
 from benchmark.training.checkpoint import Resume
 from benchmark.training.curve import Report
-from benchmark.training.determinism import Determinism, seed_all
-from benchmark.training.loop import CellFailed, Trainer
-from benchmark.training.outside import Shared
+from benchmark.training.determinism import Determinism
+from benchmark.training.loop import CellFailed
 from benchmark.training.prepare import Prepared
 from benchmark.training.settings import Budget, Settings
-from benchmark.training.trials import Outcome, Record, Study
-from benchmark.training.validation import objective_words, validate
+from benchmark.training.trial import Build, TooSmall, Trials
+from benchmark.training.trials import UNITS, Outcome, Record, Study
+from benchmark.training.validation import objective_words
 from benchmark.tuning import applied, in_words, trial_budget
-
-HALF = 0.5
-"""Of a trial's budget, after which it is looked at."""
-
-NOTHING = {"device_seconds": 0.0, "steps": 0, "samples": 0, "flops": 0.0}
-
-Build = Callable[[Method, Prepared, Settings], nn.Module]
-
-
-class _Pruned(Exception):
-    """A trial is given up."""
 
 
 @dataclass
@@ -61,9 +45,7 @@ class Searched:
     whole : str
         The whole budget.
     entry : dict
-        For the ledger.
-    note : str
-        A sentence for the board.
+        For the ledger; ``words`` are for the board.
     """
 
     method: Method
@@ -73,7 +55,6 @@ class Searched:
     share: float
     whole: str
     entry: dict
-    note: str
 
     @property
     def seconds(self) -> float:
@@ -139,7 +120,7 @@ def search(
     """
     tuning, budget = method.tuning, Budget.parse(settings.budget)
     each = trial_budget(budget, tuning.trials)
-    trials = _Trials(method, prepared, settings, each, seed, device, threads, build, start)
+    trials = Trials(method, prepared, settings, each, seed, device, threads, build, start)
     record = Record(None if resume is None else resume.folder / "search.json")
     say = (lambda line: None) if resume is None else resume.say
 
@@ -152,6 +133,7 @@ def search(
     try:
         with Determinism(settings.deterministic):
             outcomes = study.run(run, record, say)
+        trials.restore()
     except TooSmall as error:
         raise CellFailed(str(error)) from None
     except (CellFailed, OSError):
@@ -177,7 +159,7 @@ def _choose(
     if not whole:
         raise CellFailed(f"no trial of its search gave a figure: {outcomes[0].reason}")
     best = max(whole, key=lambda one: one.value)  # of equals the first, so that defaults stay
-    spent = {name: sum(one.spent[name] for one in outcomes) for name in NOTHING}
+    spent = {name: sum(one.spent[name] for one in outcomes) for name in UNITS}
     unit = budget.unit.replace("-", "_")
     rest = budget.amount - spent[unit]
     if rest <= 0:
@@ -201,15 +183,7 @@ def _choose(
         "chosen": {"settings": values, "options": options},
         "history": [one.as_dict() for one in outcomes],
     }
-    lost = [f"{entry[word]} {word}" for word in ("pruned", "failed") if entry[word]]
-    default = "failed" if outcomes[0].value is None else f"{outcomes[0].value:.3f}"
-    note = (
-        f"seed {seed}: {tuning.trials} trials{f' ({chr(44).join(lost)})' if lost else ''} spent "
-        f"{spent[unit]:.4g} of {budget} and chose "
-        + ("the defaults" if best is outcomes[0] else in_words(entry["chosen"]))
-        + f"; {entry['objective']} on {len(tuning.validation)} training scans that trials did not "
-        f"see {best.value:.3f}, of the defaults {default}"
-    )
+    entry["words"] = _in_words(entry, outcomes, best, f"{spent[unit]:.4g} of {budget}", seed)
     left = int(rest) if budget.unit in ("steps", "samples") else rest
     return Searched(
         replace(method, options={**method.options, **options}),
@@ -219,128 +193,19 @@ def _choose(
         min(1.0, spent[unit] / budget.amount),
         settings.budget,
         entry,
-        note,
     )
 
 
-class _Trials:
-    """Trains and judges settings, each from the same start."""
-
-    def __init__(
-        self, method, prepared, settings, each, seed, device, threads, build, start
-    ) -> None:
-        self._method, self._settings, self._each = method, settings, each
-        self._seed, self._device, self._threads = seed, device, threads
-        self._build, self._start = build, start
-        held_out = set(method.tuning.validation)
-        self._validation = tuple(e for e in prepared.train if e.id in held_out)
-        self._prepared = replace(
-            prepared, train=tuple(e for e in prepared.train if e.id not in held_out), test=()
-        )
-        self._data: TrainingSet | None = None
-        self._shared: Shared | None = None
-
-    def run(
-        self,
-        number: int,
-        setting: dict,
-        go_on: Callable[[float], bool],
-        report: Report | None,
-    ) -> Outcome:
-        """Train under a trial's budget and judge; what it costs is counted, whatever comes of it.
-
-        Raises
-        ------
-        Exception
-            Of the network's own, in the first trial: it is not the setting's fault.
-        """
-        begin = time.perf_counter()
-        outcome = Outcome(number, setting)
-        trainer: list[Trainer] = []
-        try:
-            self._train(outcome, go_on, report, trainer)
-        except CellFailed as error:
-            outcome.fail(str(error))
-        except OSError:
-            raise
-        except Exception as error:
-            if number == 0:
-                raise
-            outcome.fail(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-        spent = trainer[0].spending.state() if trainer else NOTHING
-        outcome.spent = {name: spent[name] for name in NOTHING}
-        outcome.wall_seconds = time.perf_counter() - begin
-        trainer.clear()
-        gc.collect()  # a network may hold itself in a circle
-        return outcome
-
-    def _train(self, outcome: Outcome, go_on, report: Report | None, made: list[Trainer]) -> None:
-        values, options = applied(outcome.setting, self._settings)
-        settings = replace(
-            self._settings, **values, budget=f"{self._each.amount!r} {self._each.unit}"
-        )
-        method = replace(self._method, options={**self._method.options, **options})
-        if self._shared is not None:
-            self._shared.restore()  # what the trial before left in the class or its module
-        seed_all(self._seed)
-        model = self._build(method, self._prepared, settings).to(self._device)
-        if self._shared is None:
-            self._shared = Shared(model)
-        if self._start is not None:
-            try:
-                kept.load_into(model, self._start)
-            except kept.NotTheNetwork as error:
-                raise CellFailed(str(error)) from error
-        if self._data is None:
-            self._refuse_small(model, settings)
-            scans = TrainingSet.of(self._prepared.train, settings.shift_cells)
-            self._data = scans.on(self._device)
-
-        def look(trainer: Trainer) -> None:
-            share = trainer.spending.fraction
-            if outcome.half is None and HALF <= share < 1 - 1e-9:
-                outcome.half = self._judge(trainer, method, settings)
-                trainer.model.train()
-                if not go_on(outcome.half):
-                    raise _Pruned
-
-        trainer = Trainer(
-            model, self._data, settings, self._seed, self._device, self._threads, report,
-            watch=look,
-        )  # fmt: skip
-        made.append(trainer)
-        try:
-            trainer.run()
-        except _Pruned:
-            outcome.state = "pruned"
-            return
-        outcome.value = self._judge(trainer, method, settings)
-        outcome.state = "complete"
-
-    def _judge(self, trainer: Trainer, method: Method, settings: Settings) -> float:
-        return validate(
-            trainer.model, method.outputs, self._validation, settings, self._device,
-            trainer.spending,
-        )  # fmt: skip
-
-    def _refuse_small(self, model: nn.Module, settings: Settings) -> None:
-        stages, scans = stages_of(model), len(self._prepared.train)
-        if shares.fault(stages)[0]:
-            return  # the loop says it
-        sizes = [min(settings.batch_size * stage.batch_scale, scans) for stage in stages]
-        need, each = shares.least(stages, self._each.unit, sizes, scans), self._each
-        if need > each.amount:
-            trials = self._method.tuning.trials
-            least = math.ceil(need * trials / self._method.tuning.share - 1e-6)
-            raise TooSmall(
-                f"the budget of {self._settings.budget} is too small for --tune {trials}: a trial "
-                f"of it takes {need} {each.unit} at least; take fewer trials, or give every method "
-                f"--budget '{least} {each.unit}'"
-            )
-
-
-class TooSmall(Exception):
-    """A trial's budget cannot hold a step of each stage, whatever the setting."""
+def _in_words(entry: dict, outcomes: list[Outcome], best: Outcome, spent: str, seed: int) -> str:
+    """``"seed 0: 4 trials (2 pruned) spent 18 of 60 steps and chose width 12; ..."``."""
+    lost = ", ".join(f"{entry[word]} {word}" for word in ("pruned", "failed") if entry[word])
+    default = "failed" if outcomes[0].value is None else f"{outcomes[0].value:.3f}"
+    chosen = "the defaults" if best is outcomes[0] else in_words(entry["chosen"])
+    return (
+        f"seed {seed}: {entry['trials']} trials{f' ({lost})' if lost else ''} spent {spent} and "
+        f"chose {chosen}; {entry['objective']} on {entry['validation_scans']} training scans that "
+        f"trials did not see {best.value:.3f}, of the defaults {default}"
+    )
 
 
 def shared_report(report: Report | None, label: str, begin: float, width: float) -> Report | None:

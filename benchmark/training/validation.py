@@ -47,8 +47,8 @@ def validate(
     settings : Settings
     device : torch.device
     spending : Spending
-        Gets the passes through the network (device-seconds, samples, operations), as they are part
-        of what a search costs. The vote and the metrics are the harness's and count nowhere.
+        Gets the device-seconds and operations of the passes through the network, which are part of
+        what a search costs. No sample is trained on; the vote and the metrics are the harness's.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def validate(
                 flops = counter.get_total_flops() / len(chunk)
             else:
                 output = model(image)
-        spending.add(0, len(chunk), flops * len(chunk))
+        spending.add(0, 0, flops * len(chunk))
         if "mask" in outputs:
             share = probabilities(output["logits"]).cpu().numpy()
             if not np.isfinite(share).all():
