@@ -107,7 +107,8 @@ class Trials:
         outcome.spent = {name: sum(part[name] for part in parts) for name in UNITS}
         outcome.wall_seconds = time.perf_counter() - begin
         trainer.clear()
-        gc.collect()  # a network may hold itself in a circle
+        if self._device.type == "cuda":
+            gc.collect()  # a network may hold itself in a circle, and its memory
         return outcome
 
     def _train(
