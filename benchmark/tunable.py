@@ -49,14 +49,11 @@ def declared(kind: object) -> tuple[dict, str]:
                 f"tunable[{name!r}] is {one!r:.60}: write (low, high), (low, high, 'log') with a "
                 "low above 0, or a list of at least two numbers, texts or truth values"
             )
-        if name in MULTIPLES and min(spec.get("choices", [spec.get("low")]), key=_order) <= 0:
+        least = spec["choices"] if "choices" in spec else [spec["low"]]
+        if name in MULTIPLES and not all(is_number(value) and value > 0 for value in least):
             return {}, f"tunable[{name!r}] holds {one!r:.60}: it is a multiple, above 0"
         found[name] = spec
     return found, ""
-
-
-def _order(value: object) -> float:
-    return float(value) if is_number(value) else -math.inf
 
 
 def spec_of(one: object) -> dict | None:

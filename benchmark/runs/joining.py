@@ -240,6 +240,10 @@ def _named_parts(run: FinishedRun) -> list[dict]:
 def _plan(runs: Sequence[FinishedRun], rows: list[_Row], notes: list[str]) -> dict:
     """plan.json of the board: the first run's, with the methods of all."""
     rows = sorted(rows, key=_order(runs[0].plan["suite"]))
+    places = {row.method["name"]: place for place, row in enumerate(rows)}
+    # a tuned row follows its method's, whichever run they are from
+    plain = {name: places.get(name.removesuffix(SUFFIX), place) for name, place in places.items()}
+    rows.sort(key=lambda row: (plain[row.method["name"]], places[row.method["name"]]))
     parts: list[dict] = []
     for run in runs:
         for part in _named_parts(run):
@@ -286,8 +290,7 @@ def _order(suite: str):
         names = []
 
     def key(row: _Row) -> tuple[bool, int]:
-        # a tuned row follows its method's, as it does in its run
-        name = row.method["name"].removesuffix(SUFFIX)
+        name = row.method["name"]
         return not row.method["trained"], names.index(name) if name in names else len(names)
 
     return key
