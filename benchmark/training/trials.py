@@ -103,7 +103,9 @@ class Record:
             return found
         except PermissionError as error:
             self._give_up(error, say)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (
+            ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError
+        ) as error:  # fmt: skip
             say(f"its kept search is damaged ({error}): the search begins anew")
         return []
 

@@ -331,8 +331,11 @@ def test_a_damaged_record_is_none_and_a_line(damage, tmp_path):
     assert "damaged" in lines[0]
 
 
+HUGE = json.dumps([Outcome(10**400, {}, spent=dict.fromkeys(UNITS, 1)).as_dict()])
+
+
 @pytest.mark.parametrize(
-    "text", ["{}", "[1]", "[[]]", '[{"number": 0}]', "[" * 100_000, "null", '{"a": NaN}']
+    "text", ["{}", "[1]", "[[]]", '[{"number": 0}]', "[" * 100_000, "null", '{"a": NaN}', HUGE]
 )
 def test_any_json_is_a_record_or_a_line(text, tmp_path):
     path = tmp_path / "search.json"
