@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from baselines.blocks import (
     FOLD_NOTE,
+    TUNED_WIDTHS,
     UNetBody,
     channels_last,
     conv,
@@ -62,6 +63,7 @@ class ACNNSeg(nn.Module):
     """
 
     outputs = ("mask",)
+    tunable = TUNED_WIDTHS
     notes = (
         "segmenter: the suite's 3D U-Net (no code was published)",
         "a fifth of the budget goes to the label autoencoder, its classes weighted to equal sums",

@@ -9,6 +9,7 @@ from torchvision.models.resnet import BasicBlock
 
 from baselines.blocks import (
     FOLD_NOTE,
+    TUNED_WIDTHS,
     channels_last,
     conv,
     fold,
@@ -77,6 +78,7 @@ class ARMMTL(nn.Module):
     """
 
     outputs = ("mask", "head")
+    tunable = TUNED_WIDTHS
     notes = (
         "ARM-style: layers and loss weights of the original are not known to us",
         "trunk: residual encoder-decoder on axial slices, three scales",

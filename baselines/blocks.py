@@ -22,6 +22,9 @@ FOLD_NOTE = (
     "output (no cell is lost), which makes a step about four times cheaper"
 )
 
+TUNED_WIDTHS = {"width": [0.75, 1.0, 1.5]}
+"""What ``--tune`` may try of these networks beside the learning rate: multiples of the width."""
+
 
 def fold(image: Tensor) -> Tensor:
     """Fold in-plane squares of 2 x 2 cells into channels.

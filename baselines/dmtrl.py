@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.blocks import (
+    TUNED_WIDTHS,
     channels_last,
     slices_of,
     use_channels_last,
@@ -60,6 +61,7 @@ class DMTRL(nn.Module):
     """
 
     outputs = ("head",)
+    tunable = TUNED_WIDTHS
     notes = (
         "LSTM over axial slices; the phase network and its task are dropped",
         "one linear layer serves every slice; slices add up as scores: a probability of calcium "

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from baselines.blocks import (
     FOLD,
+    TUNED_WIDTHS,
     channels_last,
     conv,
     crop,
@@ -49,6 +50,7 @@ class FCN3D(nn.Module):
     """
 
     outputs = ("mask",)
+    tunable = TUNED_WIDTHS
     notes = (
         "four scales, scores at in-plane strides 4, 8 and 16 cells (8, 16, 32 in the original)",
         "batch norm in the backbone, no pretraining",

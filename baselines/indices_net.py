@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from baselines.blocks import (
     FOLD_NOTE,
+    TUNED_WIDTHS,
     SliceSumHead,
     channels_last,
     conv,
@@ -61,6 +62,7 @@ class IndicesNet(nn.Module):
     """
 
     outputs = ("head",)
+    tunable = TUNED_WIDTHS
     notes = (
         "per axial slice; slices add up as scores: a probability of calcium times an amount",
         "the code is the lowest 5 x 5 map; the 1x1 code of 512 values is left out",

@@ -7,6 +7,7 @@ from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
 from baselines.blocks import (
     FOLD_NOTE,
+    TUNED_WIDTHS,
     channels_last,
     conv,
     fold,
@@ -52,6 +53,7 @@ class ResNet3D(nn.Module):
     """
 
     outputs = ("mask",)
+    tunable = TUNED_WIDTHS
     notes = (
         "depth of ResNet-18 (the text names none)",
         "own light decoder: 1x1x1 laterals, upsampled and summed (the text names none)",

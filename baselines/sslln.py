@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from baselines.blocks import (
     FOLD,
     FOLD_NOTE,
+    TUNED_WIDTHS,
     channels_last,
     conv,
     crop,
@@ -69,6 +70,7 @@ class SSLLN(nn.Module):
     """
 
     outputs = ("mask",)
+    tunable = TUNED_WIDTHS
     notes = (
         "atlas refinement dropped: lesions have no atlas",
         "landmarks: centroid of each artery's lesions, a Gaussian of 2 cells; none without lesions",

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from baselines.blocks import (
     FOLD_NOTE,
+    TUNED_WIDTHS,
     UNetBody,
     channels_last,
     fold,
@@ -42,6 +43,7 @@ class UNet3D(nn.Module):
     """
 
     outputs = ("mask",)
+    tunable = TUNED_WIDTHS
     notes = (
         "padded instead of valid convolutions",
         FOLD_NOTE,

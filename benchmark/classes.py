@@ -13,6 +13,7 @@ from benchmark.frozen import import_own
 from benchmark.look import look
 from benchmark.look import try_to_build as try_apart
 from benchmark.sources import Code, is_own, read_code, remember
+from benchmark.tunable import declared
 
 
 def read(name: str, target: str) -> Code:
@@ -64,11 +65,14 @@ def facts(name: str, target: str, code: Code | None) -> dict:
         return classes[class_name]
     kind = load(name, target, None)
     parameters = inspect.signature(kind).parameters.values()
+    tunable, tunable_fault = declared(kind)
     return {
         "outputs": list(getattr(kind, "outputs", ())),
         "defaults": {p.name: p.default for p in parameters if p.default is not p.empty},
         "refused": {},
         "takes_any": any(p.kind is p.VAR_KEYWORD for p in parameters),
+        "tunable": tunable,
+        "tunable_fault": tunable_fault,
     }
 
 

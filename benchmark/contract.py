@@ -28,6 +28,10 @@ defines any of
 * ``stages() -> list[Stage]``: several stages of training, each with a share of the one budget
   (pretraining, a head on kept features, an adversary);
 * ``after_step()``: called after every optimiser step of a stage (closed-form updates);
+* ``tunable``: what ``--tune`` may try beside the learning rate, by name: an option's range or
+  choices, ``{"omega": (0.1, 1.0, "log"), "pooling": ["mean", "max"]}``, or multiples of the
+  suite's ``width``, ``weight_decay`` or ``learning_rate``, ``{"width": [0.75, 1.0, 1.5]}``
+  (benchmark/tunable.py);
 * ``per_scan``: names of attributes that the network keeps from one step to the next and whose
   tensors have a row for each scan of the batch.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmark.option_values import holds
 from benchmark.sources import modules_beyond
+from benchmark.tunable import declared
 
 REQUEST, REPLY, OUTPUT = "request.pickle", "reply.json", "output.txt"
 _PR_SET_PDEATHSIG = 1
@@ -90,6 +91,7 @@ def _facts(kind: object) -> dict:
     """What a run must know of a class before it trains it."""
     facts: dict = {"outputs": [], "defaults": {}, "refused": {}, "takes_any": False}
     try:
+        facts["tunable"], facts["tunable_fault"] = declared(kind)
         facts["outputs"] = [str(name) for name in getattr(kind, "outputs", ())]
         parameters = inspect.signature(kind).parameters.values()
     except Exception:  # of a class that is no network's, or without a signature

@@ -35,6 +35,7 @@ from benchmark.training.kept import REMEDY
 from benchmark.training.outside import Shared
 from benchmark.training.settings import Settings
 from benchmark.training.witness import Witness
+from benchmark.tunable import fault_of
 
 GRID = (8, 12, 12)
 OTHER_GRIDS = ((8, 8, 8), (9, 13, 11), (12, 16, 16))
@@ -242,6 +243,12 @@ def check_options(subject: Subject) -> None:
             raise Fault(refusal(parameter.name, repr(parameter.default)), PLAIN_OPTIONS)
 
 
+def check_tunable(subject: Subject) -> None:
+    """what may be tuned is declared well"""
+    if fault := fault_of(subject.method.facts()):
+        raise Fault(fault, "see tunable in benchmark/contract.py")
+
+
 def check_shapes(subject: Subject) -> None:
     """outputs of the right shape on grids of any size"""
     for grid in (GRID, *OTHER_GRIDS):
@@ -410,6 +417,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_options,
     check_outputs,
     check_notes,
+    check_tunable,
     check_shapes,
     check_one_alone,
     check_stages,

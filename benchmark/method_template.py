@@ -34,6 +34,7 @@ class {kind}(nn.Module):
     """
 
     outputs = ("mask", "head")  # "mask": class logits; "head": scores; or only one of them
+    tunable = {{"depth": [2, 3]}}  # what --tune may try beside the learning rate
     notes = ("{name}: convolutions at full resolution, a score head slice by slice",)
 
     def __init__(self, grid, in_channels, width, depth=2):

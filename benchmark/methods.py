@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -15,6 +16,9 @@ from benchmark.option_values import REMEDY, as_json, holds, refusal
 from benchmark.program import own_text
 from benchmark.sources import Code, is_own, read_code
 from benchmark.yaml_values import read_value
+
+if TYPE_CHECKING:
+    from benchmark.tuning import Tuning
 
 EXPECTATIONS = ("lower", "higher", "")
 """What an ablation's author expects of its figures against those of its base."""
@@ -50,6 +54,8 @@ class Method:
         True for a system that trains itself and is no network of the contract's.
     code : Code or None
         Of a user's own: its files as they were when it was found, which are what is run.
+    tuning : Tuning or None
+        The search that chooses its setting, for the tuned row of a method.
     """
 
     name: str
@@ -64,10 +70,13 @@ class Method:
     retrain: bool = True
     external: bool = False
     code: Code | None = field(default=None, repr=False, compare=False)
+    tuning: Tuning | None = None
 
     @property
     def family(self) -> str:
         """The base's name, or its own: ablations share their base's options of a tier."""
+        if self.tuning is not None:
+            return self.tuning.family
         return self.base or self.name
 
     @property
@@ -109,7 +118,8 @@ class Method:
         -------
         dict
             ``outputs``, ``defaults`` by option, ``refused`` (`repr` of defaults that JSON cannot
-            hold) and ``takes_any`` (further options).
+            hold), ``takes_any`` (further options), ``tunable`` and ``tunable_fault`` (see
+            `benchmark.tunable.declared`).
 
         Raises
         ------

@@ -21,7 +21,14 @@ from mmwfanet.encoders import DilatedUNet, ResidualDilatedNetwork, from_slices, 
 from mmwfanet.fusion import FUSIONS, GATES
 from mmwfanet.heads import SCORES, ScoreHead, SegmentationHead
 from mmwfanet.losses import inter_task, intra_task, named_counts
-from mmwfanet.options import DEFAULT_NOTES, check_options, notes_of, uncertain_tasks, uses_inter
+from mmwfanet.options import (
+    DEFAULT_NOTES,
+    TUNABLE,
+    check_options,
+    notes_of,
+    uncertain_tasks,
+    uses_inter,
+)
 
 ABOVE_130 = 2
 """The image's channel that holds the share of a cell above 130 HU."""
@@ -128,6 +135,7 @@ class MMWFAnet(nn.Module):
     """
 
     outputs = ("mask", "head")
+    tunable = TUNABLE
     notes = tuple(DEFAULT_NOTES.values())
 
     def __init__(

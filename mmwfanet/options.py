@@ -14,6 +14,14 @@ HEADS = ("mask", "head")
 TASK_WEIGHTS = ("fixed", "uncertainty")
 DEPENDENCIES = ("inter", "none", "dmtrl", "reverse-mapping")
 
+TUNABLE = {
+    "width": [0.75, 1.0, 1.5],
+    "omega_qua": (0.1, 1.0, "log"),
+    "lambda_inter": (0.01, 1.0, "log"),
+}
+"""What ``--tune`` may try beside the learning rate: multiples of the width, and weights of losses
+that the paper leaves open."""
+
 _ONE_OF: dict[str, Sequence] = {
     "fusion": tuple(FUSIONS),
     "stem_stride": (2, 4),

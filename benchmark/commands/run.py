@@ -9,6 +9,7 @@ import click
 
 from benchmark.commands.options import SEED, SEEDS, cache, data, runs_folder, spacing
 from benchmark.errors import UserError
+from benchmark.tunable import MOST_TRIALS
 
 
 @click.command()
@@ -23,6 +24,12 @@ from benchmark.errors import UserError
     help="These alone, also path/to/net.py:Net and mmwfanet+fusion=sum.",
 )
 @click.option("--budget", metavar="AMOUNT", help="A method's: '140 s', '300 steps', '2e13 flops'.")
+@click.option(
+    "--tune",
+    type=click.IntRange(1, MOST_TRIALS),
+    metavar="N",
+    help="A second row for each method: tuned by N trials inside its budget (docs/tuning.md).",
+)
 @click.option("--seeds", type=SEEDS, help="Number of repetitions.  [default: the suite's]")
 @click.option("--seed", "first_seed", type=SEED, default=0, show_default=True, help="First seed.")
 @click.option("--cohort", help="Name (see: benchmark list cohorts).  [default: the suite's]")

@@ -29,6 +29,7 @@ from benchmark.runs.store import CHECKPOINT, KeptCell, Store, named
 from benchmark.suites.schema import nearest
 from benchmark.training.grid import CHANNELS, TrainingGrid
 from benchmark.training.settings import Settings
+from benchmark.tuning import SUFFIX, built_with
 
 if TYPE_CHECKING:
     import torch
@@ -292,7 +293,7 @@ def code_of(cell: KeptCell, asked: str | None) -> Method:
                 f"hold; if you trust that file, name it: --method {family}"
             )
         # options are those of the cell, whatever the name says
-        return find(split_base(asked)[0])
+        return find(split_base(asked.removesuffix(SUFFIX))[0])
     kind = find(family)
     if kind.target != cell.key["target"]:
         raise UserError(
@@ -361,7 +362,8 @@ def rebuilt(
     weights = store.weights(cell.folder)
     where = f"{store.cells / cell.folder}"
     try:
-        model = kind.load()(grid.shape, CHANNELS, settings.width, **cell.key["options"])
+        options, width = built_with(cell.ledger, cell.key["options"], settings.width)
+        model = kind.load()(grid.shape, CHANNELS, width, **options)
         load_into(model, weights)
         model = model.to(device).eval()
         scan = made_up_scan(grid.shape, CHANNELS)

@@ -18,6 +18,7 @@ from benchmark.report.mixture import refuse_mixture
 from benchmark.report.noise import UNKNOWN, Noise, lends, pool
 from benchmark.report.origin import origin_facts, origin_notes, origins
 from benchmark.report.reliance import few_patients
+from benchmark.report.searches import how_tuned, what_was_chosen
 from benchmark.report.spent import slowed
 from benchmark.runs.joined_plan import described, places_of
 from benchmark.runs.store import KeptCell
@@ -86,7 +87,12 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
             *_spread(rows, measured, noise),
             *_noise(plan, noise),
         ),
-        notes=(*few_patients(made), *origin_notes(plan), *_notes(plan, finished)),
+        notes=(
+            *few_patients(made),
+            *origin_notes(plan),
+            *what_was_chosen(finished),
+            *_notes(plan, finished),
+        ),
         columns=RANKED,
         ablations=compare_to_bases(plan["methods"], sources, measured, noise),
     )
@@ -199,6 +205,7 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
             f"{scans_in_words(plan)}, {split['hash']}",
         ),
         ("budget", _budget(plan["budget"])),
+        ("tuning", how_tuned(plan)),
         ("seeds", ", ".join(str(seed) for seed in plan["seeds"])),
         (
             "recipe",

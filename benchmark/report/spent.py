@@ -22,6 +22,7 @@ HEADINGS = (
 
 _OF_TRAINING = frozenset(
     {"device_seconds", "steps", "samples", "flops", "flops_per_step", "step_seconds"}
+    | {"apart_steps", "apart_samples"}
     | {"wall_seconds", "stages"}
 )
 """Ledger entries that say nothing of a network that was only tested."""
@@ -56,11 +57,10 @@ def spent_cells(row: Row) -> tuple[str, ...]:
 
 def _counted(spent: dict, name: str, whole: str) -> str:
     """``"2,095 + 390 apart"``: what the budget counts, and what comes on top of it."""
-    own = [stage for stage in spent.get("stages") or () if not stage.get("apart")]
-    if len(own) == len(spent.get("stages") or ()) or not isinstance(spent.get(name), int | float):
+    beside = spent.get(f"apart_{name}") or 0
+    if not beside or not isinstance(spent.get(name), int | float):
         return whole
-    counted = sum(stage.get(name, 0) for stage in own)
-    return f"{counted:,.0f} + {spent[name] - counted:,.0f} apart"
+    return f"{spent[name] - beside:,.0f} + {beside:,.0f} apart"
 
 
 def taken_from(row: Row) -> str:
@@ -92,6 +92,8 @@ def stages(declared) -> str:
             for word, key in (("adversary", "adversary"), ("on kept features", "on_kept_features"))
             if stage.get(key)
         ]
+        if stage.get("trials"):
+            extra.append(f"{stage['trials']} trials")
         if pace := stage.get("steps_per_second"):
             extra.append(f"{pace['whole']:.3g} steps/s, {pace['first']:.3g} at its start")
         if terms := stage.get("gradient_shares"):

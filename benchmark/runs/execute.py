@@ -54,6 +54,7 @@ PARTS = {
     "threads": "the number of threads",
     "weights": "the network whose weights are tested",
     "start": "the network that training starts from",
+    "tuning": "what is tuned",
 }
 """Parts of a cell's key in words."""
 
@@ -203,7 +204,9 @@ def _settle(request: Request, display: Display, device: str | None, planning: bo
     # one thread a cell: threads that wait for each other spend what the budget counts
     threads = request.threads or 1
     seeds = range(request.first_seed, request.first_seed + (request.seeds or suite.seeds))
-    plan = make_plan(suite, scale, methods, seeds, cohort, split, device, threads, init)
+    plan = make_plan(
+        suite, scale, methods, seeds, cohort, split, device, threads, init, request.tune
+    )
     plan = replace(plan, values=plan.values | {"asked": request.asked()})
     return Settled(suite, scale, cohort, split, plan, device, threads)
 

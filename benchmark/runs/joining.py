@@ -21,6 +21,7 @@ from benchmark.runs.references import same_references
 from benchmark.runs.store import KeptCell, Store
 from benchmark.runs.whose import joined_patients, with_one_patients
 from benchmark.training.settings import Budget
+from benchmark.tuning import SUFFIX
 from benchmark.whole import write_text
 
 _MUST_AGREE = (
@@ -224,7 +225,7 @@ def _settles(known: _Row, row: _Row, keep_first: bool, notes: list[str]) -> bool
 
 def _equal(one: _Row, other: _Row) -> bool:
     """Whether two rows are the same network with the same predictions, but for rounding."""
-    if one.method.get("options") != other.method.get("options"):
+    if any(one.method.get(name) != other.method.get(name) for name in ("options", "space")):
         return False
     return all(same_predictions(a, b) for a, b in zip(one.cells, other.cells, strict=True))
 
@@ -239,6 +240,10 @@ def _named_parts(run: FinishedRun) -> list[dict]:
 def _plan(runs: Sequence[FinishedRun], rows: list[_Row], notes: list[str]) -> dict:
     """plan.json of the board: the first run's, with the methods of all."""
     rows = sorted(rows, key=_order(runs[0].plan["suite"]))
+    places = {row.method["name"]: place for place, row in enumerate(rows)}
+    # a tuned row follows its method's, whichever run they are from
+    plain = {name: places.get(name.removesuffix(SUFFIX), place) for name, place in places.items()}
+    rows.sort(key=lambda row: (plain[row.method["name"]], places[row.method["name"]]))
     parts: list[dict] = []
     for run in runs:
         for part in _named_parts(run):
@@ -257,6 +262,7 @@ def _plan(runs: Sequence[FinishedRun], rows: list[_Row], notes: list[str]) -> di
     return {
         **runs[0].plan,
         **({} if whose is None else {"patients": whose.as_json()}),
+        **next(({"tuning": run.plan["tuning"]} for run in runs if "tuning" in run.plan), {}),
         "methods": [{**row.method, "title": titles[row.method["name"]]} for row in rows],
         "cells": [
             {"method": row.method["name"], "seed": cell.seed, "folder": cell.folder}

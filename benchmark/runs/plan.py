@@ -148,6 +148,12 @@ def make_cell(
         "device": device,
         "threads": threads,
     }
+    if method.tuning is not None:
+        key["tuning"] = method.tuning.as_key()
+        from benchmark.metrics import METRICS_VERSION  # which settings are chosen by
+
+        key["tuning"] |= {"metrics": METRICS_VERSION}
+        key["packages"] = {"optuna": version("optuna")}  # draws them
     if method.external and broken is None:
         key["packages"] = {name: version(name) for name in method.load().packages}
     if method.code is not None and method.code.found:

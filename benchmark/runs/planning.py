@@ -21,6 +21,7 @@ from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, Store
 from benchmark.suites.schema import Scale, Suite
 from benchmark.training.settings import Budget
+from benchmark.tuning import SHARE, trial_budget, tuned, validation_part, why_not
 
 TRIAL_GRID = (16, 32, 32)
 """Cells (Z, Y, X) of the grid on which options are tried out: the network is built, not run."""
@@ -39,6 +40,7 @@ def make_plan(
     device: str,
     threads: int,
     init: FinishedRun | None = None,
+    tune: int | None = None,
 ) -> Plan:
     """The cells of a run and the values of its plan.json.
 
@@ -48,12 +50,52 @@ def make_plan(
         What is run, on what.
     init : FinishedRun, optional
         Run whose networks training starts from (fine-tuning).
+    tune : int, optional
+        Trials of a search for each method's setting; its row comes behind the method's own.
+
+    Raises
+    ------
+    UserError
+        If an option is wrong, or budget or scans are too few for the trials.
     """
     methods = with_own_titles(methods)
     settings = scale.settings.as_dict()
     fingerprint = cohort.fingerprint()
     changes = {method.name: method.change for method in methods}
+    bases = {method.name: method.base for method in methods}
+    changed = {method.name: set(method.options) if method.base else set() for method in methods}
     settled = [_settle(method, settings) for method in methods]
+    searches: dict = {}
+    if tune is not None:
+        each = trial_budget(Budget.parse(settings["budget"]), tune)
+        part = validation_part(cohort.records(), split)
+        searches = {
+            "trials": tune,
+            "share": SHARE,
+            "trial": str(each),
+            "validation": len(part),
+            "training": len(split.train) - len(part),
+            "words": (
+                f"rows called tuned: {counted(tune, 'trial')} and the training with what was "
+                f"chosen share the same budget; trials trained on {len(split.train) - len(part)} "
+                f"and judged on {len(part)} of the training scans, {each} of training each at most"
+            ),
+            "not_tuned": {
+                method.name: words
+                for method, broken in settled
+                if (words := "cannot be loaded" if broken else why_not(method))
+            },
+        }
+        rows = []
+        for method, broken in settled:
+            rows.append((method, broken))
+            if method.name in searches["not_tuned"]:
+                continue
+            row = tuned(method, changed[method.name], settings, tune, part, init is None)
+            bases[row.name] = method.name
+            changes[row.name] = f"tuned, {counted(tune, 'trial')}"
+            rows.append((row, None))
+        settled = rows
     methods = tuple(method for method, _ in settled)
 
     def cell_of(method: Method, seed: int, **more) -> CellPlan:
@@ -110,10 +152,11 @@ def make_plan(
                 "paper": method.paper,
                 "trained": method.trained,
                 "options": method.options,
-                "base": method.base,
+                "base": bases[method.name],
                 "change": changes[method.name],
                 "expect": method.expect,
                 "retrain": method.retrain,
+                **({} if method.tuning is None else {"space": method.tuning.space}),
             }
             for method in methods
         ],
@@ -122,6 +165,8 @@ def make_plan(
         ],
         "version": __version__,
     }
+    if searches:
+        values["tuning"] = searches
     values["trained_on"] = trained_on(fingerprint, cohort.records(), split.train)
     if init is not None:
         values["init"] = init.folder.name
@@ -139,7 +184,8 @@ def _checkpoint(init: FinishedRun | None, method: Method, seed: int) -> Path | N
     """
     if init is None or not method.trained:
         return None
-    own = [cell for cell in init.plan["cells"] if cell["method"] == method.name]
+    name = method.name if method.tuning is None else method.tuning.of
+    own = [cell for cell in init.plan["cells"] if cell["method"] == name]
     own.sort(key=lambda cell: (cell["seed"] != seed, cell["seed"]))
     for cell in own:
         path = init.folder.resolve().parents[1] / "cells" / cell["folder"] / CHECKPOINT
@@ -196,6 +242,8 @@ def describe_plan(
         f"({len(plan.cells) - len(waiting)} finished before)",
         f"  results  {folder}",
     ]
+    if "tuning" in values:
+        lines[-2:-2] = [f"  tuning   {line}" for line in tuning_lines(values)]
     if "init" in values:
         lines.insert(-2, f"  start    from the networks of {values['init']}")
         for title in dict.fromkeys(c.method.title for c in plan.cells if _started_by_other(c)):
@@ -206,6 +254,21 @@ def describe_plan(
             )
     if waiting:
         lines.insert(-1, f"  time     {_expected_time(plan, waiting, store, jobs)}")
+    return lines
+
+
+def tuning_lines(values: dict) -> list[str]:
+    """What a plan with a search says of it, and which methods have none."""
+    found = values["tuning"]
+    scans = found["validation"] + found["training"]
+    lines = [
+        f"{counted(found['trials'], 'trial')} of each method for a row of its own, inside its "
+        f"budget: {found['trial']} of training each at most, judged on {found['validation']} of "
+        f"{scans} training scans; the training with what was chosen takes the rest"
+    ]
+    if found["not_tuned"]:
+        each = [f"{name} ({words})" for name, words in found["not_tuned"].items()]
+        lines.append(f"not for {', '.join(each)}")
     return lines
 
 

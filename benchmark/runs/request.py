@@ -47,6 +47,8 @@ class Request:
         Longest a cell may take, wall-clock seconds.
     checkpoint_every : float
         Seconds between two checkpoints of a training.
+    tune : int or None
+        Trials of a search for each method's setting, inside its budget.
     """
 
     suite: str
@@ -71,6 +73,7 @@ class Request:
     in_process: bool = False
     cell_timeout: float | None = None
     checkpoint_every: float = 300.0
+    tune: int | None = None
 
     def asked(self) -> dict:
         """What makes this run another than the suite's own, for plan.json; no path of scans."""

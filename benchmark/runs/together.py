@@ -79,6 +79,8 @@ def _refuse(request: Request, elsewhere: bool) -> None:
             f"torchrun trains all networks in the same processes, where what {' and '.join(files)} "
             "do when they are imported would reach each other: name one file of your own at a time"
         )
+    if request.tune is not None:
+        raise UserError("--tune does not go with torchrun: each trial is trained on one device")
     if request.cell_timeout is not None:
         raise UserError("--cell-timeout does not go with torchrun: give the job a time limit")
     device = chosen_device(request.device)

@@ -14,6 +14,7 @@ from benchmark.methods import Method
 from benchmark.runs.display import Display, counted, duration
 from benchmark.runs.execute import Settled
 from benchmark.runs.finished import finished_runs
+from benchmark.runs.planning import tuning_lines
 from benchmark.runs.store import Store
 from benchmark.scale.estimate import Cost, cost_of, makespan, prepared_bytes, untrained_cost
 from benchmark.training.settings import Budget
@@ -125,6 +126,8 @@ def estimate(settled: Settled, methods: tuple[Method, ...], wish: Wish, store: S
         for done, method in enumerate(methods, start=1):
             if not method.trained:
                 costs[method.name] = untrained_cost(test)
+            elif method.tuning is not None and method.tuning.of in costs:
+                costs[method.name] = costs[method.tuning.of]  # the same budget
             elif method.external:
                 unknown[method.name] = "trains itself; its cost cannot be probed"
             else:
@@ -225,6 +228,7 @@ def describe(settled: Settled, found: Estimate, wish: Wish) -> list[str]:
         f"  cohort   {values['cohort']['name']}: {len(values['split']['train'])} training and "
         f"{len(values['split']['test'])} test scans",
         f"  budget   {values['budget']} for each method, {device}; speed: {speed}",
+        *(f"  tuning   {line}" for line in (tuning_lines(values) if "tuning" in values else ())),
         f"  grid     {' x '.join(map(str, found.grid))} cells, {found.grid_source}",
         "",
         *aligned([HEADINGS, *rows]),

@@ -246,10 +246,10 @@ def _direct(
             batch,
             *cost,
             keep * stage["on_kept_features"],
-            stage["apart"],
+            own.apart,
         )
-        for stage, batch, cost in zip(
-            counted, batches, zip(flops, seconds, strict=True), strict=True
+        for own, stage, batch, cost in zip(
+            stages, counted, batches, zip(flops, seconds, strict=True), strict=True
         )
     )
     parameters, state_bytes, optimised = _sizes(method, settings, grid)

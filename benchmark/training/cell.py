@@ -30,6 +30,7 @@ from benchmark.training.outside import Shared
 from benchmark.training.predict import CellResult, expect_masks, predict, record_mask
 from benchmark.training.prepare import Prepared
 from benchmark.training.settings import Settings
+from benchmark.training.tune import search, shared_report
 from benchmark.training.witness import Witness, answers_otherwise, made_up_scan
 
 NOTHING_SPENT = {"device_seconds": 0.0, "steps": 0, "samples": 0, "flops": 0.0, "stages": []}
@@ -174,9 +175,18 @@ def run_cell(
     method.load()  # what its file does to seeds and threads when imported comes before ours
     torch.set_num_threads(threads)
     process_memory.keep_freed()
+    begin, searched = time.perf_counter(), None
+    if method.tuning is not None and weights is None:
+        searched = search(
+            method, prepared, settings, seed, where, threads, build, start, resume, on_progress
+        )
+        # what follows is the training of any method, under what is left of the budget
+        method, settings, share = searched.method, searched.settings, searched.share
+        on_progress = shared_report(on_progress, "", share, 1 - share)
+        resume = resume and Resume(resume.folder / "training", resume.every_seconds, resume.say)
+        begin = time.perf_counter() - searched.seconds
     seed_all(seed)
     memory = PeakMemory(where)
-    begin = time.perf_counter()
     model = build(method, prepared, settings).to(where)
     witness = _witness(model, method, prepared, settings, where)
     # now: a later stage may freeze what an earlier one has trained
@@ -250,6 +260,8 @@ def run_cell(
     result.notes = (
         *getattr(model, "notes", ()), *_events(trainer, spent), *remarks, *witness.remarks()
     )  # fmt: skip
+    if searched is not None:
+        result.ledger, result.curve = searched.account(result.ledger, result.curve)
     result.state.answers = witness.for_file()
     result.witness = witness
     return result

@@ -73,7 +73,15 @@ class DeviceClock:
 
 
 class Spending:
-    """All units of a budget, counted together; only one of them limits a run."""
+    """All units of a budget, counted together; only one of them limits a run.
+
+    Attributes
+    ----------
+    apart : bool
+        Set while a stage is at work that a budget of steps or samples does not hold.
+    apart_steps, apart_samples : int
+        What such stages took of all steps and samples.
+    """
 
     def __init__(self, budget: Budget, clock: DeviceClock) -> None:
         self.budget = budget
@@ -81,12 +89,17 @@ class Spending:
         self.steps = 0
         self.samples = 0
         self.flops = 0.0
+        self.apart = False
+        self.apart_steps = self.apart_samples = 0
 
     def add(self, steps: int, samples: int, flops: float) -> None:
         """Count a step (or a pass that keeps features: no step, but samples and operations)."""
         self.steps += steps
         self.samples += samples
         self.flops += flops
+        if self.apart:
+            self.apart_steps += steps
+            self.apart_samples += samples
 
     def state(self) -> dict[str, float]:
         """All that was spent, unrounded."""
@@ -95,6 +108,8 @@ class Spending:
             "steps": self.steps,
             "samples": self.samples,
             "flops": self.flops,
+            "apart_steps": self.apart_steps,
+            "apart_samples": self.apart_samples,
         }
 
     def restore(self, state: dict[str, float]) -> None:
@@ -102,6 +117,10 @@ class Spending:
         self.clock.restore(float(state["device_seconds"]))
         self.steps, self.samples = int(state["steps"]), int(state["samples"])
         self.flops = float(state["flops"])
+        self.apart_steps, self.apart_samples = (
+            int(state["apart_steps"]),
+            int(state["apart_samples"]),
+        )
 
     @property
     def fraction(self) -> float:

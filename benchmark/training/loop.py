@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -65,6 +65,9 @@ class Trainer:
         The training's checkpoint: it goes on from there, and keeps one there.
     whole_budget : bool
         Refuse a budget that cannot hold a step of each stage. Not where costs alone are wanted.
+    watch : callable, optional
+        ``watch(trainer)`` after each step, for the trial of a search, which an exception of it
+        ends. A loss that is not finite is then not retried: the setting is at fault.
 
     Attributes
     ----------
@@ -91,8 +94,9 @@ class Trainer:
         report: Report | None = None,
         resume: Resume | None = None,
         whole_budget: bool = True,
+        watch: Callable[[Trainer], None] | None = None,
     ) -> None:
-        self._whole_budget = whole_budget
+        self._whole_budget, self._watch = whole_budget, watch
         self.model, self.data, self.settings = model, data, settings
         self.device = device
         self.random = np.random.default_rng(np.random.SeedSequence([seed, 20]))
@@ -175,6 +179,7 @@ class Trainer:
     ) -> None:
         """One stage from its beginning, or from within as a snapshot has it."""
         self.model.train()
+        self.spending.apart = bool(stage.apart) and self.spending.budget.unit in parts.COUNTED
         size = self.settings.batch_size * stage.batch_scale
         if fault := self.group.fault(min(size, len(self.data))):
             raise CellFailed(fault)
@@ -259,6 +264,8 @@ class Trainer:
                     raise _Diverged(value, stage.name, count + 1)
                 if count % 10 == 0 or self.device.type == "cpu":
                     self.curve.add(value)
+            if self._watch is not None:
+                self._watch(self)
             if due:
                 within = {
                     "count": count + 1, "flops": flops, "before": before, "draw": indices.state(),
@@ -279,7 +286,7 @@ class Trainer:
                 "batch_size": min(size, len(self.data)),
                 "adversary": opponent is not None,
                 "on_kept_features": kept is not None,
-                "apart": stage.apart if self.spending.budget.unit in parts.COUNTED else 0.0,
+                "apart": self.spending.apart,
                 "flops_per_step": flops,
                 "gradient_shares": measured or {},
                 "steps_per_second": pace.as_dict(
@@ -414,6 +421,8 @@ class Trainer:
         CellFailed
             If it was retried before.
         """
+        if self._watch is not None:
+            raise CellFailed(str(diverged))
         if self.events:
             again = f", and at step {self.events[0]['step']} before"
             raise CellFailed(f"{diverged}{again}")

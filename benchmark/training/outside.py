@@ -123,6 +123,12 @@ class Shared:
             except Exception:
                 continue  # an object of which there can be no second one
 
+    def restore(self) -> None:
+        """Let them hold again what they held at first."""
+        for owner, name, value in self._first:
+            if fingerprint(vars(owner).get(name)) != fingerprint(value):
+                setattr(owner, name, copy.deepcopy(value))
+
     @contextmanager
     def as_at_first(self) -> Iterator[None]:
         """Within, they hold what they held at first, as in a process that trained nothing."""

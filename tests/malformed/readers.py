@@ -92,6 +92,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
     from benchmark.runs.finished import find_run
     from benchmark.runs.store import read_weights
     from benchmark.suites.load import load_suite
+    from benchmark.training.trials import UNITS, Outcome, Record
 
     voxels, labels = arrays()
     mhd = save(folder / "a.mhd", voxels).read_bytes()
@@ -135,6 +136,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
     }  # fmt: skip
     stated = yaml.safe_load((ROOT / "results/paper/claims.yaml").read_text(encoding="utf-8"))
     claim = {"claims": stated["claims"][:2]}
+    trial = Outcome(0, {"learning_rate": 1.0}, "complete", 0.1, 0.2, "", dict.fromkeys(UNITS, 1))
     outlines = {"Images": [{"ImageIndex": 3, "ROIs": [roi(BOX, HEIGHT)]}]}
 
     def run_of(path: Path) -> object:
@@ -212,6 +214,10 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         ),
         "split": Reader("split.json", (folder / "made/split.json").read_bytes(), load_split, json_),
         "plan": Reader("run/plan.json", json.dumps(plan).encode(), run_of, json_),
+        "search": Reader(
+            "search.json", json.dumps([trial.as_dict()]).encode(),
+            lambda path: Record(path).read(lambda line: None), json_,
+        ),
         "zip": Reader("sent.zip", parcel.getvalue(), submission),
         "npz": Reader("p.npz", out.getvalue(), arrays_of),
         "safetensors": Reader(

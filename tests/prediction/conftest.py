@@ -61,6 +61,19 @@ def save(path: Path, array: np.ndarray, code: str = "LPS") -> None:
     sitk.WriteImage(sitk.DICOMOrient(image, code), str(path))
 
 
+def _write_scans(folder: Path, count: int) -> None:
+    for index in range(count):
+        voxels, labels = arrays(index)
+        save(folder / f"images/p{index:02}.nii.gz", voxels, CODES[index % 3])
+        save(folder / f"labels/p{index:02}.nii.gz", labels)
+
+
+@pytest.fixture(scope="session")
+def write_scans():
+    """A function: write so many labelled scans as pairs of files."""
+    return _write_scans
+
+
 @dataclass(frozen=True)
 class Trained:
     """A run and what it was made from."""
@@ -76,10 +89,7 @@ def trained(tmp_path_factory) -> Trained:
     """Three networks, three steps each, on twelve scans in files."""
     root = tmp_path_factory.mktemp("trained")
     data = root / "mine"
-    for index in range(12):
-        voxels, labels = arrays(index)
-        save(data / f"images/p{index:02}.nii.gz", voxels, CODES[index % 3])
-        save(data / f"labels/p{index:02}.nii.gz", labels)
+    _write_scans(data, 12)
     (root / "small.yaml").write_text(SUITE, encoding="utf-8")
     net = root / "my_net.py"
     assert main(["new-method", "my-net", "--out", str(net)]) == 0
