@@ -83,9 +83,9 @@ class ARMMTL(nn.Module):
         "ARM-style: layers and loss weights of the original are not known to us",
         "trunk: residual encoder-decoder on axial slices, three scales",
         "the reverse network maps the 12 indices to 5 x 5 features of the scan, not to voxels",
-        "pairs (features, estimate) against (reversed features, truth), adversarial weight 0.05",
+        "pairs (features, estimate) against (reversed features, truth), reverse weight 0.1, adversarial weight 0.5",
         "slices add up as scores: a probability of calcium times an amount",
-        "scores weigh 0.3 while the trunk learns, as in MMWFAnet",
+        "scores weigh 0.1 while the trunk learns",
         "last quarter of the budget: the head, forwards and in reverse, on kept features",
         FOLD_NOTE,
     )
@@ -95,9 +95,9 @@ class ARMMTL(nn.Module):
         grid: tuple[int, int, int],
         in_channels: int,
         width: int,
-        omega_qua: float = 0.3,
+        omega_qua: float = 0.1,
         lambda_reverse: float = 0.1,
-        lambda_adversarial: float = 0.05,
+        lambda_adversarial: float = 0.5,
         attached: bool = True,
     ) -> None:
         super().__init__()

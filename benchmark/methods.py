@@ -251,6 +251,20 @@ _ALL = (
         "no-sagittal", "sagittal gate off", {"gates": ["coronal"]}, paper=False, retrain=False
     ),
     _ablation("no-gates", "both gates off", {"gates": []}, paper=False, retrain=False),
+    *(
+        _ablation(
+            f"{name}-mean",
+            f"{title} at its mean" if name != "no-gates" else "both gates at their means",
+            {"gates": gates, "closed_gates": "mean"},
+            paper=False,
+            retrain=False,
+        )
+        for name, title, gates in (
+            ("no-coronal", "coronal gate", ["sagittal"]),
+            ("no-sagittal", "sagittal gate", ["coronal"]),
+            ("no-gates", "both gates", []),
+        )
+    ),
     # Table 3: other attention, other ways of learning both tasks
     _ablation("res-att", "Res-Att", {"fusion": "res-att"}),
     _ablation("senet", "SENet", {"fusion": "senet"}),

@@ -7,10 +7,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from benchmark.contract import device_count, sum_over_devices
 from mmwfanet.attention import ChannelAttention, DualAttention, PerSlice, ResidualAttention
 
 GATES = ("coronal", "sagittal")
 """The views whose features gate the axial ones."""
+
+CLOSED = ("zero", "mean")
+"""What may stand for a gate that is not in use."""
+
+MOMENTUM = 0.05
+"""Of the running means of the gates."""
 
 
 class WeightedFusion(nn.Module):
@@ -21,23 +28,45 @@ class WeightedFusion(nn.Module):
 
     Parameters
     ----------
+    channels : int
     gates : sequence of str
-        Views whose gate is in use; a gate that is not in use is 0. The encoders of all views are
-        built all the same, so that weights trained with both gates load into a network without
-        one.
+        Views whose gate is in use. The encoders of all views are built all the same, so that
+        weights trained with both gates load into a network without one.
+    closed : "zero" or "mean"
+        What stands for a gate that is not in use: nothing, or its mean over positions and training
+        scans, channel by channel (a running mean with momentum `MOMENTUM`). Zero takes away the
+        gate's scale as well, which the layers after it were trained with; the mean takes away what
+        the gate says of places alone.
     """
 
     views = ("axial", *GATES)
 
-    def __init__(self, gates: Sequence[str] = GATES) -> None:
+    def __init__(self, channels: int, gates: Sequence[str] = GATES, closed: str = "zero") -> None:
         super().__init__()
-        self.gates = tuple(gates)
+        self.gates, self.closed = tuple(gates), closed
         self.used = ("axial", *self.gates)
+        # a sigmoid of nothing, until training says otherwise
+        self.register_buffer("means", torch.full((len(GATES), channels), 0.5))
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """Features by view, each (B, C, Z, Y, X) -> (B, C, Z, Y, X)."""
-        gate = sum(torch.sigmoid(features[view]) for view in self.gates) + 1
+        gates = {view: torch.sigmoid(features[view]) for view in self.gates}
+        if self.training:
+            self._follow(gates)
+        gate = sum(gates.values()) + 1
+        if self.closed == "mean":
+            for view, mean in zip(GATES, self.means, strict=True):
+                if view not in gates:
+                    gate = gate + mean.view(1, -1, 1, 1, 1)
         return gate * features["axial"]
+
+    @torch.no_grad()
+    def _follow(self, gates: dict[str, Tensor]) -> None:
+        for place, view in enumerate(GATES):
+            if view in gates:
+                mean = gates[view].float().mean(dim=(0, 2, 3, 4))
+                mean = sum_over_devices(mean) / device_count()
+                self.means[place].lerp_(mean, MOMENTUM)
 
 
 class SummedFusion(nn.Module):
@@ -72,15 +101,16 @@ class AxialOnly(nn.Module):
         return self.attention(features["axial"])
 
 
-FUSIONS: dict[str, Callable[[int, Sequence[str]], nn.Module]] = {
-    "weighted": lambda channels, gates: WeightedFusion(gates),
-    "sum": lambda channels, gates: SummedFusion(),
-    "axial": lambda channels, gates: AxialOnly(),
-    "res-att": lambda channels, gates: AxialOnly(ResidualAttention(channels)),
-    "senet": lambda channels, gates: AxialOnly(ChannelAttention(channels)),
-    "danet": lambda channels, gates: AxialOnly(DualAttention(channels)),
+FUSIONS: dict[str, Callable[[int, Sequence[str], str], nn.Module]] = {
+    "weighted": WeightedFusion,
+    "sum": lambda channels, gates, closed: SummedFusion(),
+    "axial": lambda channels, gates, closed: AxialOnly(),
+    "res-att": lambda channels, gates, closed: AxialOnly(ResidualAttention(channels)),
+    "senet": lambda channels, gates, closed: AxialOnly(ChannelAttention(channels)),
+    "danet": lambda channels, gates, closed: AxialOnly(DualAttention(channels)),
 }
-"""Fusion by name, from the channels of the shared features and the gates in use."""
+"""Fusion by name, from the channels of the shared features, the gates in use and what stands
+for the others."""
 
 FUSION_NOTES: dict[str, tuple[str, ...]] = {
     "res-att": (

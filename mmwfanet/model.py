@@ -88,6 +88,8 @@ class MMWFAnet(nn.Module):
     gates : list of "coronal", "sagittal"
         Gates in use, with ``fusion="weighted"``. The encoder of a gate that is not in use is built,
         so that the weights of a network with both gates load; it is neither run nor trained.
+    closed_gates : "zero" or "mean"
+        What stands for a gate that is not in use; see :class:`mmwfanet.fusion.WeightedFusion`.
     heads : list of "mask", "head"
         Which heads are built and trained.
     stem_stride : 2 or 4
@@ -145,6 +147,7 @@ class MMWFAnet(nn.Module):
         width: int,
         fusion: str = "weighted",
         gates: Sequence[str] = GATES,
+        closed_gates: str = "zero",
         heads: Sequence[str] = ("mask", "head"),
         stem_stride: int = 2,
         dilation: int = 2,
@@ -174,7 +177,7 @@ class MMWFAnet(nn.Module):
         self.options = options
         self.notes = notes_of(options)
         self.stem = Stem(in_channels, width, stem_stride)
-        self.fusion = FUSIONS[fusion](width, gates)
+        self.fusion = FUSIONS[fusion](width, gates, closed_gates)
         self.encoders = nn.ModuleDict({"axial": ResidualDilatedNetwork(width, width, dilation)})
         for view in self.fusion.views[1:]:
             self.encoders[view] = DilatedUNet(width, width)

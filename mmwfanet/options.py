@@ -7,7 +7,7 @@ from numbers import Real
 
 from benchmark.contract import DICE_WEIGHTINGS
 from benchmark.score_head import FORMS
-from mmwfanet.fusion import FUSION_NOTES, FUSIONS, GATES
+from mmwfanet.fusion import CLOSED, FUSION_NOTES, FUSIONS, GATES
 from mmwfanet.losses import INTER_FORMS
 
 HEADS = ("mask", "head")
@@ -24,6 +24,7 @@ that the paper leaves open."""
 
 _ONE_OF: dict[str, Sequence] = {
     "fusion": tuple(FUSIONS),
+    "closed_gates": CLOSED,
     "stem_stride": (2, 4),
     "head_sum": FORMS,
     "head_norm": (True, False),
@@ -188,7 +189,8 @@ def _swap_notes(o: Mapping) -> tuple[str, ...]:
     notes = []
     if len(o["gates"]) < len(GATES):
         missing = " and ".join(view for view in GATES if view not in o["gates"])
-        notes.append(f"without the gate of the {missing} view: its encoder is not run")
+        instead = "its mean in training in its place" if o["closed_gates"] == "mean" else "0"
+        notes.append(f"without the gate of the {missing} view ({instead}): its encoder is not run")
     if o["task_weights"] == "uncertainty":
         notes.append(
             "learned log-variances: Laplace for the scan's scores, Gauss for the slices', and "
