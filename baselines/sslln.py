@@ -20,20 +20,11 @@ from baselines.blocks import (
     use_channels_last,
     volume_of,
 )
-from benchmark.contract import (
-    CLASSES,
-    Batch,
-    candidate_cross_entropy,
-    device_count,
-    sum_over_devices,
-)
+from baselines.landmarks import ARTERIES, FORMS, landmark_loss, landmark_maps
+from benchmark.contract import CLASSES, Batch, candidate_cross_entropy
 
-ARTERIES = 3
 NEIGHBOURS = 2
 """Slices on either side that are stacked as channels."""
-
-LANDMARK_SIGMA = 2.0
-"""Width of a landmark's Gaussian, cells."""
 
 
 class SSLLN(nn.Module):
@@ -77,8 +68,18 @@ class SSLLN(nn.Module):
         "a scale with fewer than 3 positions across the slice is left out",
     )
 
-    def __init__(self, grid: tuple[int, int, int], in_channels: int, width: int) -> None:
+    def __init__(
+        self,
+        grid: tuple[int, int, int],
+        in_channels: int,
+        width: int,
+        landmarks: str = "lesions",
+        landmark_weight: float = 1.0,
+    ) -> None:
         super().__init__()
+        if landmarks not in FORMS:
+            raise ValueError(f"landmarks must be one of {', '.join(FORMS)}, not {landmarks!r}")
+        self.form, self.landmark_weight = landmarks, landmark_weight
         inside = in_channels * FOLD**2 * (2 * NEIGHBOURS + 1)
         self.trunk, self.sides, self.enlarge = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         steps = halvings(folded_shape(grid)[1:], 4)
@@ -110,8 +111,10 @@ class SSLLN(nn.Module):
             conv(2, 4 * width, 4 * width, kernel=1),
         )
         self.score = nn.Conv2d(4 * width, CLASSES * FOLD**2, 1)
-        self.landmark = nn.Conv2d(4 * width, ARTERIES * FOLD**2, 1)
-        nn.init.constant_(self.landmark.bias, -4.0)
+        self.landmark = None
+        if landmark_weight:  # made last: without it the other layers start from the same numbers
+            self.landmark = nn.Conv2d(4 * width, ARTERIES * FOLD**2, 1)
+            nn.init.constant_(self.landmark.bias, -4.0)
         use_channels_last(self, 2)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -139,17 +142,21 @@ class SSLLN(nn.Module):
                 side = self.enlarge[level - 1](side)
             merged.append(_fit(side, size))
         features = self.joint(torch.cat(merged, dim=1))
+        layers = {"logits": self.score}
+        if self.landmark is not None:
+            layers["landmarks"] = self.landmark
         return {
-            "logits": unfold(volume_of(self.score(features), batch), image.shape[2:]),
-            "landmarks": unfold(volume_of(self.landmark(features), batch), image.shape[2:]),
+            name: unfold(volume_of(layer(features), batch), image.shape[2:])
+            for name, layer in layers.items()
         }
 
     def losses(self, output: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of the candidates, and the balanced one of the landmarks."""
-        return {
-            "segmentation": candidate_cross_entropy(output["logits"], batch),
-            "landmarks": landmark_loss(output["landmarks"], landmark_maps(batch.target)),
-        }
+        terms = {"segmentation": candidate_cross_entropy(output["logits"], batch)}
+        if self.landmark is not None:
+            heat = landmark_maps(batch.target, self.form)
+            terms["landmarks"] = self.landmark_weight * landmark_loss(output["landmarks"], heat)
+        return terms
 
 
 def _fit(tensor: Tensor, size: torch.Size) -> Tensor:
@@ -158,47 +165,3 @@ def _fit(tensor: Tensor, size: torch.Size) -> Tensor:
     if any(missing):
         tensor = F.pad(tensor, (0, missing[1], 0, missing[0]))
     return crop(tensor, size)
-
-
-def landmark_maps(target: Tensor, sigma: float = LANDMARK_SIGMA) -> Tensor:
-    """Gaussian heat maps at the centroid of each artery's lesion cells.
-
-    Parameters
-    ----------
-    target : Tensor, (B, Z, Y, X), int64
-    sigma : float
-        Cells.
-
-    Returns
-    -------
-    Tensor, (B, 3, Z, Y, X)
-        0 to 1; all zero for an artery without lesions.
-    """
-    mine = (
-        target[:, None] == torch.arange(1, ARTERIES + 1, device=target.device).view(1, -1, 1, 1, 1)
-    ).float()
-    count = mine.sum(dim=(2, 3, 4))
-    heat = None
-    for axis in range(3):
-        length = target.shape[axis + 1]
-        place = torch.arange(length, device=target.device, dtype=torch.float32)
-        others = [a for a in (2, 3, 4) if a != axis + 2]
-        centre = (mine.sum(dim=others) * place).sum(dim=-1) / count.clamp(min=1)
-        line = torch.exp(-((place - centre[..., None]) ** 2) / (2 * sigma**2))
-        shape = [*line.shape[:2], 1, 1, 1]
-        shape[axis + 2] = length
-        line = line.view(shape)
-        heat = line if heat is None else heat * line
-    return heat * (count > 0).float()[:, :, None, None, None]
-
-
-def landmark_loss(logits: Tensor, heat: Tensor) -> Tensor:
-    """Sigmoid cross entropy; heat and its absence weigh the same over the batch."""
-    hot = sum_over_devices(heat.sum())
-    share = (hot / (heat.numel() * device_count())).clamp(1e-6, 1 - 1e-6)
-    logits = logits.float()
-    present = F.logsigmoid(logits)
-    absent = present - logits  # log sigmoid(-x) = log sigmoid(x) - x: one slow function, not two
-    positive = present * heat / share
-    negative = absent * (1 - heat) / (1 - share)
-    return -0.5 * (positive + negative).mean()
