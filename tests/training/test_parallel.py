@@ -25,7 +25,7 @@ SETTINGS = Settings(
 EXCHANGED = "arm-mtl"
 QUICK = [
     *("mmwfanet", "unet3d", "acnn-seg", "sslln", "indices-net", "dmtrl", "arm-mtl", "hu-mtl"),
-    *("mmwfanet+dropout=0.5", "acnn-seg+labels=cells,code_weight=0.01"),
+    *("mmwfanet+dropout=0.5", "acnn-seg+labels=cells"),
 ]
 OTHERS = [
     name
