@@ -51,14 +51,15 @@ class ARMMTL(nn.Module):
     * The reverse network maps the 12 indices to the scan's map of features (the maximum of the 5 x
       5 maps over the slices), not to voxels: lesions are smaller than any image it could draw.
     * Pairs: (features of the image, estimated indices) against (reversed features, true indices);
-      the discriminator is told them apart, both networks are trained to confuse it (weight 0.05),
-      and the reverse network to come near the features (weight 0.1).
+      the discriminator is told them apart, both networks are trained to confuse it (weight 0.5),
+      and the reverse network to come near the features (weight 0.1). The features are drawn towards
+      the reversed ones as well (``attached``), or the reverse mapping taught the trunk nothing.
     * The discriminator learns from the pairs of the step before, which saves a second pass;
       spectral normalisation and features of norm 1 keep it from outweighing the two tasks. The
       reverse network has layer norm, for batches of one scan.
-    * The suite's losses of masks and of scores, the latter with weight 0.3 while the trunk learns,
-      as in MMWFAnet: at weight 1 their gradient drowns that of the segmentation, and the mask does
-      without the LCX.
+    * The suite's losses of masks and of scores, the latter with weight 0.1 while the trunk learns
+      (0.3 in MMWFAnet): already at 0.3 their gradient in this trunk is three times that of the
+      segmentation, and the mask does without the LCX.
     * The last quarter of the budget trains the two matrices, forwards and in reverse, on kept
       features; the adversary is there in both stages.
 
@@ -83,7 +84,8 @@ class ARMMTL(nn.Module):
         "ARM-style: layers and loss weights of the original are not known to us",
         "trunk: residual encoder-decoder on axial slices, three scales",
         "the reverse network maps the 12 indices to 5 x 5 features of the scan, not to voxels",
-        "pairs (features, estimate) against (reversed features, truth), reverse weight 0.1, adversarial weight 0.5",
+        "pairs (features, estimate) against (reversed features, truth), adversarial weight 0.5, "
+        "reverse weight 0.1 with features that are drawn to their reversal",
         "slices add up as scores: a probability of calcium times an amount",
         "scores weigh 0.1 while the trunk learns",
         "last quarter of the budget: the head, forwards and in reverse, on kept features",

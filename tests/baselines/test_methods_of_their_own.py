@@ -10,7 +10,6 @@ from baselines.arm_mtl import ARMMTL
 from baselines.dmtrl import DMTRL, UPDATE_EVERY
 from baselines.fcn3d import LearnedUpsampling
 from baselines.indices_net import IndicesNet
-from baselines.sslln import landmark_loss, landmark_maps
 from baselines.unet3d import UNet3D
 from benchmark.contract import Batch
 
@@ -45,9 +44,10 @@ def same(one, other):
     return all(torch.equal(one[k], other[k]) for k in one)
 
 
-def test_acnn_encoder_is_frozen_in_the_second_stage(batch):
+@pytest.mark.parametrize("labels", ["heat", "cells"])
+def test_acnn_encoder_is_frozen_in_the_second_stage(labels, batch):
     torch.manual_seed(0)
-    model = ACNNSeg(GRID, 3, 8).train()
+    model = ACNNSeg(GRID, 3, 8, labels=labels).train()
     segmenter = state(model.body)
     stage_steps(model, 0, batch)
     assert same(segmenter, state(model.body))
@@ -60,44 +60,23 @@ def test_acnn_encoder_is_frozen_in_the_second_stage(batch):
     assert float(terms["code"].detach()) > 0
 
 
-def test_acnn_code_distance_is_zero_for_the_reference_itself(batch, monkeypatch):
+@pytest.mark.parametrize("labels", ["heat", "cells"])
+def test_acnn_code_distance_is_zero_for_the_reference_itself(labels, batch, monkeypatch):
     torch.manual_seed(0)
-    model = ACNNSeg(GRID, 3, 8).train()
+    model = ACNNSeg(GRID, 3, 8, labels=labels).train()
     perfect = 100 * torch.nn.functional.one_hot(batch.target, 4).movedim(-1, 1).float()
     monkeypatch.setattr(model, "forward", lambda image: {"logits": perfect})
     assert float(model.stages()[1].losses(batch)["code"].detach()) == pytest.approx(0, abs=1e-6)
 
 
-def test_acnn_reports_the_dice_of_its_autoencoder(batch):
+def test_acnn_reports_the_dice_of_its_autoencoder_of_cells(batch):
     torch.manual_seed(0)
-    model = ACNNSeg(GRID, 3, 8).train()
+    model = ACNNSeg(GRID, 3, 8, labels="cells").train()
     assert model.diagnostics["autoencoder_dice"] != model.diagnostics["autoencoder_dice"]  # NaN
     stage_steps(model, 0, batch, steps=1)
     first = model.diagnostics["autoencoder_dice"]
     stage_steps(model, 0, batch, steps=60)
     assert 0 <= first < model.diagnostics["autoencoder_dice"] <= 1
-
-
-def test_landmarks_peak_at_the_centroid_of_each_artery():
-    target = torch.zeros(1, *GRID, dtype=torch.int64)
-    target[0, 2, 3, 4] = target[0, 4, 5, 6] = 1
-    target[0, 6, 1, 9] = 3
-    heat = landmark_maps(target)
-    assert heat.shape == (1, 3, *GRID)
-    assert heat[0, 0, 3, 4, 5] == pytest.approx(1)
-    assert heat[0, 2, 6, 1, 9] == pytest.approx(1)
-    assert heat[0, 0].argmax() == (3 * 12 + 4) * 12 + 5
-    assert heat[0, 1].max() == 0
-
-
-def test_landmark_loss_prefers_the_right_place():
-    target = torch.zeros(1, *GRID, dtype=torch.int64)
-    target[0, 3, 4, 5] = 2
-    heat = landmark_maps(target)
-    right = torch.logit(heat.clamp(1e-3, 1 - 1e-3))
-    wrong = right.roll(4, dims=-1)
-    assert landmark_loss(right, heat) < landmark_loss(torch.zeros_like(heat), heat)
-    assert landmark_loss(right, heat) < landmark_loss(wrong, heat)
 
 
 def test_omega_is_the_closed_form_of_the_weights():
