@@ -81,7 +81,8 @@ def conditions(cells: Iterable[KeptCell]) -> dict[str, tuple[str, ...]]:
     Returns
     -------
     dict
-        Device, number format, kind of device, training code and library versions; each as all values that occur.
+        Device, number format, kind of device, training code and library versions; each as all
+        values that occur.
     """
     found: dict[str, dict[str, None]] = {}
     for cell in cells:

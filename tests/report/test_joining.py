@@ -207,7 +207,8 @@ def test_unlike_number_formats_stand_on_one_board_that_names_them(mine, write_ru
 def test_rows_of_one_number_format_bring_no_word_of_it(mine, write_run, tmp_path):
     other = write_run({"fcn3d": 0.8}, name="other")
     found = join_runs([mine, other], tmp_path / "runs")
-    assert not any("umber format" in text for text in (*board_of(found).notes, *join([found]).notes))
+    notes = [*board_of(found).notes, *join([found]).notes]
+    assert not any("umber format" in text for text in notes)
     assert dict(board_of(found).facts)["recipe"].endswith("cosine, float32")
 
 
