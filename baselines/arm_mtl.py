@@ -24,6 +24,7 @@ from baselines.blocks import (
     volume_of,
 )
 from benchmark.contract import SCORE_COUNT, Batch, Stage, candidate_cross_entropy, score_error
+from mmwfanet.blocks import concatenate
 from mmwfanet.dependency import ReverseMapping
 from mmwfanet.losses import generalised_dice
 
@@ -223,5 +224,5 @@ class SliceTrunk(nn.Module):
         skips.pop()
         for merge in self.merge:
             skip = skips.pop()
-            tensor = merge(torch.cat([resize(tensor, skip.shape[2:]), skip], dim=1))
+            tensor = merge(concatenate([resize(tensor, skip.shape[2:]), skip]))
         return tensor
