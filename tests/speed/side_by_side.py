@@ -18,7 +18,7 @@ from ratio import Line
 
 SECTION = "a budget of device-seconds, quick tier"
 NAMES = ("unet3d", "fcn3d")
-SECONDS = 4.0
+SECONDS = 3.0
 """Core-seconds of a training. Short, so that the section takes about two minutes: what is compared
 are steps a device-second, which a last step that overruns the budget does not change."""
 
