@@ -24,6 +24,7 @@ from baselines.blocks import (
 )
 from benchmark.contract import SCORE_COUNT, Batch, Stage, score_error, segmentation_loss
 from benchmark.score_head import HEAD_SAMPLES, SliceSum
+from mmwfanet.blocks import concatenate
 from mmwfanet.dependency import ReverseMapping
 
 CELLS = 5
@@ -233,5 +234,5 @@ class SliceTrunk(nn.Module):
         skips.pop()
         for merge in self.merge:
             skip = skips.pop()
-            tensor = merge(torch.cat([resize(tensor, skip.shape[2:]), skip], dim=1))
+            tensor = merge(concatenate([resize(tensor, skip.shape[2:]), skip]))
         return tensor

@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.layers import PointwiseConv3d
 from benchmark.contract import CLASSES, SCORE_COUNT
 from benchmark.score_head import SliceSum
+from mmwfanet.blocks import concatenate
 
 FOLD = 2
 """Cells per side of the in-plane square that becomes one position with 4 times the channels."""
@@ -89,10 +91,14 @@ def conv(
     dims: int, inside: int, outside: int, kernel: int = 3, stride: int | tuple[int, ...] = 1
 ) -> nn.Sequential:
     """Convolution (same padding), batch norm and ReLU, in 2 or 3 dimensions."""
-    layer = (nn.Conv2d, nn.Conv3d)[dims - 2]
     norm = (nn.BatchNorm2d, nn.BatchNorm3d)[dims - 2]
+    if dims == 3 and kernel == 1 and stride == 1:
+        layer = PointwiseConv3d(inside, outside, bias=False)
+    else:
+        kind = (nn.Conv2d, nn.Conv3d)[dims - 2]
+        layer = kind(inside, outside, kernel, stride=stride, padding=kernel // 2, bias=False)
     return nn.Sequential(
-        layer(inside, outside, kernel, stride=stride, padding=kernel // 2, bias=False),
+        layer,
         norm(outside),
         nn.ReLU(inplace=True),
     )
@@ -176,7 +182,7 @@ class UNetBody(nn.Module):
         skips.pop()
         for up, merge in zip(self.up, self.merge, strict=True):
             skip = skips.pop()
-            tensor = merge(torch.cat([crop(up(tensor), skip.shape[2:]), skip], dim=1))
+            tensor = merge(concatenate([crop(up(tensor), skip.shape[2:]), skip]))
         return tensor
 
 
@@ -222,4 +228,6 @@ class SliceSumHead(nn.Module):
 
 def score_layer(dims: int, channels: int) -> nn.Module:
     """1x1 convolution to the logits of the 4 cells of a folded position."""
-    return (nn.Conv2d, nn.Conv3d)[dims - 2](channels, CLASSES * FOLD**2, 1)
+    if dims == 3:
+        return PointwiseConv3d(channels, CLASSES * FOLD**2)
+    return nn.Conv2d(channels, CLASSES * FOLD**2, 1)

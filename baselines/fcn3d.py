@@ -11,12 +11,12 @@ from baselines.blocks import (
     TUNED_WIDTHS,
     channels_last,
     conv,
-    crop,
     fold,
     folded_shape,
     halvings,
     use_channels_last,
 )
+from baselines.layers import PointwiseConv3d, WideTransposedConv3d
 from benchmark.contract import CLASSES
 
 
@@ -71,7 +71,9 @@ class FCN3D(nn.Module):
             self.backbone.append(nn.Sequential(*layers))
             inside = outside
         self.connected = nn.Sequential(conv(3, inside, inside), conv(3, inside, inside, kernel=1))
-        self.scores = nn.ModuleList(nn.Conv3d(width * 2**level, CLASSES, 1) for level in (1, 2, 3))
+        self.scores = nn.ModuleList(
+            PointwiseConv3d(width * 2**level, CLASSES) for level in (1, 2, 3)
+        )
         # to the next finer score, and the last one to the cells themselves
         z, y, x = self.strides[0]
         steps = [(z, FOLD * y, FOLD * x), self.strides[1], self.strides[2]]
@@ -108,7 +110,7 @@ class LearnedUpsampling(nn.Module):
         super().__init__()
         kernel = [2 * s if s > 1 else 1 for s in step]
         padding = [s // 2 if s > 1 else 0 for s in step]
-        self.layer = nn.ConvTranspose3d(CLASSES, CLASSES, kernel, step, padding, bias=False)
+        self.layer = WideTransposedConv3d(CLASSES, CLASSES, kernel, step, padding, bias=False)
         line = [_triangle(s) for s in step]
         weight = torch.einsum("i,j,k->ijk", *line)
         with torch.no_grad():
@@ -118,7 +120,7 @@ class LearnedUpsampling(nn.Module):
 
     def forward(self, scores: Tensor, size: torch.Size) -> Tensor:
         """(B, 4, z, y, x) to (B, 4, *size)."""
-        return crop(self.layer(scores), size)
+        return self.layer(scores, size)
 
 
 def _triangle(factor: int) -> Tensor:

@@ -18,6 +18,7 @@ from baselines.blocks import (
     unfold,
     use_channels_last,
 )
+from baselines.layers import PointwiseConv3d
 
 
 class ResNet3D(nn.Module):
@@ -81,7 +82,7 @@ class ResNet3D(nn.Module):
                 )
             )
             self.laterals.append(
-                nn.Sequential(nn.Conv3d(outside, width, 1, bias=False), nn.BatchNorm3d(width))
+                nn.Sequential(PointwiseConv3d(outside, width, bias=False), nn.BatchNorm3d(width))
             )
             inside = outside
         self.smooth = conv(3, width, width)

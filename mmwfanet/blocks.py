@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class _Concatenation(torch.autograd.Function):
+    """Concatenation along the channels whose gradients are dense, in the layout of its output.
+
+    Autograd's own are slices of one tensor. With channels last these are full of holes, and most
+    backward passes that meet one (interpolation, ReLU, pooling) leave their fast path.
+    """
+
+    @staticmethod
+    def forward(ctx, *tensors: Tensor) -> Tensor:
+        ctx.channels = [tensor.shape[1] for tensor in tensors]
+        return torch.cat(tensors, dim=1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, ...]:
+        layout = torch.channels_last if gradient.dim() == 4 else torch.channels_last_3d
+        if not gradient.is_contiguous(memory_format=layout):
+            layout = torch.contiguous_format
+        parts = gradient.split(ctx.channels, dim=1)
+        return tuple(part.contiguous(memory_format=layout) for part in parts)
+
+
+def concatenate(tensors: Sequence[Tensor]) -> Tensor:
+    """Feature maps (N, C_i, ...) of one size as one map (N, sum of C_i, ...)."""
+    return _Concatenation.apply(*tensors)
 
 
 class ConvNormReLU(nn.Sequential):
@@ -94,7 +122,7 @@ class PyramidPooling(nn.Module):
         for level, reduce in zip(self.levels, self.reduce, strict=True):
             pooled = reduce(F.adaptive_avg_pool2d(x, level))
             parts.append(F.interpolate(pooled, size=size, mode="bilinear", align_corners=False))
-        return self.merge(torch.cat(parts, dim=1))
+        return self.merge(concatenate(parts))
 
 
 class Fusion(nn.Module):
@@ -107,4 +135,4 @@ class Fusion(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(N, in, h, w), (N, skip, H, W) -> (N, out, H, W)."""
         x = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
-        return self.convolve(torch.cat([x, skip], dim=1))
+        return self.convolve(concatenate([x, skip]))

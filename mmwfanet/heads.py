@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.score_head import SliceSum
+from mmwfanet.blocks import concatenate
 from mmwfanet.encoders import to_slices
 
 CLASSES = 4
@@ -45,7 +45,7 @@ class SegmentationHead(nn.Module):
         batch = features.shape[0]
         x = to_slices(features, "axial")
         x = F.interpolate(x, size=stem.shape[-2:], mode="bilinear", align_corners=False)
-        x = self.convolve(torch.cat([x, stem], dim=1))
+        x = self.convolve(concatenate([x, stem]))
         if x.shape[-2:] != tuple(size):
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
         # (B * Z, 4, Y, X) -> (B, 4, Z, Y, X)

@@ -24,7 +24,7 @@ from benchmark.report.ablations import COMPARED, JUDGED
 from benchmark.report.board import Column, Figure
 from benchmark.report.measure import Measured, figures_of, measure
 from benchmark.runs.finished import FinishedRun, read_cells
-from benchmark.runs.joined_plan import described, parts_of
+from benchmark.runs.joined_plan import described, formats_in_words, parts_of
 from benchmark.runs.references import same_references
 from benchmark.runs.store import KeptCell
 from benchmark.runs.whose import UNLIKE, with_one_patients
@@ -182,6 +182,8 @@ def _stated(run: FinishedRun, cells: Sequence[KeptCell], common: set[str]) -> di
         "device": " | ".join(described((p["device"], p["threads"])) for p in parts_of(plan)),
     }
     settings = {name: value for name, value in plan["settings"].items() if name != "options"}
+    if "precision" in settings:
+        settings["precision"] = formats_in_words(plan)
     found |= {f"setting {name}": value for name, value in settings.items()}
     for method, options in (plan["settings"].get("options") or {}).items():
         found |= {f"tier option {method}.{name}": value for name, value in options.items()}

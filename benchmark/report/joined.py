@@ -10,7 +10,7 @@ from benchmark.methods import METHODS, find
 from benchmark.names import told_apart
 from benchmark.report.mixture import refuse_mixture
 from benchmark.runs.finished import FinishedRun, read_cells
-from benchmark.runs.joined_plan import places_of
+from benchmark.runs.joined_plan import formats_of, places_of
 from benchmark.runs.references import with_one_reference
 from benchmark.runs.store import KeptCell
 from benchmark.runs.whose import with_one_patients
@@ -119,7 +119,14 @@ def join(runs: Sequence[FinishedRun]) -> Joined:
             )
         row.cells[cell.seed] = cell
     places = {name: place for run in runs for name, place in places_of(run.plan).items()}
-    refuse_mixture(plan, cells, places)
+    # runs that were not joined have one device and one format, which must be those of the others
+    formats = {
+        name: kind
+        for run in runs
+        if "joined" in run.plan
+        for name, kind in formats_of(run.plan).items()
+    }
+    refuse_mixture(plan, cells, places, formats)
     finished = [cell for cell in cells if cell.state == "finished"]
     if not finished:
         raise UserError(f"{runs[0].folder}: no method finished, so there is nothing to compare")
@@ -137,6 +144,7 @@ def _notes(finished: list[KeptCell]) -> tuple[str, ...]:
     for words, values in (
         ("versions of the training code", [cell.key.get("harness", "")[:12] for cell in finished]),
         ("versions of PyTorch", [_torch(cell) for cell in finished]),
+        ("number formats", [_precision(cell) for cell in finished if cell.trained]),
         ("machines", [cell.ledger.get("device_name", "") for cell in finished]),
         ("commits", [cell.ledger.get("git_commit", "") for cell in finished]),
     ):
@@ -144,6 +152,11 @@ def _notes(finished: list[KeptCell]) -> tuple[str, ...]:
         if len(found) > 1:
             notes.append(f"{len(found)} {words} on one board: {', '.join(found)}")
     return tuple(notes)
+
+
+def _precision(cell: KeptCell) -> str:
+    """The number format that a cell was trained in."""
+    return str((cell.key.get("settings") or {}).get("precision", ""))
 
 
 def _torch(cell: KeptCell) -> str:

@@ -20,7 +20,7 @@ from benchmark.report.origin import origin_facts, origin_notes, origins
 from benchmark.report.reliance import few_patients
 from benchmark.report.searches import how_tuned, what_was_chosen
 from benchmark.report.spent import slowed
-from benchmark.runs.joined_plan import described, places_of
+from benchmark.runs.joined_plan import described, formats_in_words, places_of
 from benchmark.runs.store import KeptCell
 from benchmark.training.parts import COUNTED
 from benchmark.training.settings import Budget
@@ -211,7 +211,7 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
             "recipe",
             f"cells {' x '.join(f'{c:g}' for c in settings['cell_mm'])} mm, width "
             f"{settings['width']}, batch {settings['batch_size']}, {settings['optimiser']} "
-            f"{settings['learning_rate']:g} {settings['schedule']}, {settings['precision']}"
+            f"{settings['learning_rate']:g} {settings['schedule']}, {formats_in_words(plan)}"
             + _options(settings),
         ),
         ("device", _devices(plan)),

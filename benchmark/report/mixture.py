@@ -6,14 +6,17 @@ from collections.abc import Iterable
 
 from benchmark.errors import UserError
 from benchmark.report.devices import device_classes
-from benchmark.runs.joined_plan import Place, places_of
+from benchmark.runs.joined_plan import Place, formats_of, places_of
 from benchmark.runs.references import same_references
 from benchmark.runs.store import KeptCell
 from benchmark.training.settings import Budget
 
 
 def refuse_mixture(
-    plan: dict, cells: Iterable[KeptCell], places: dict[str, Place] | None = None
+    plan: dict,
+    cells: Iterable[KeptCell],
+    places: dict[str, Place] | None = None,
+    formats: dict[str, str] | None = None,
 ) -> None:
     """Raise UserError unless all cells were made under one budget, recipe, split and cohort.
 
@@ -27,8 +30,11 @@ def refuse_mixture(
     places : dict, optional
         Device and threads by method where they are not the plan's; by default as a joined plan
         has them.
+    formats : dict, optional
+        Number format by method, in the same way.
     """
     cells = tuple(cells)
+    formats = formats_of(plan) if formats is None else formats
     places = places_of(plan) if places is None else places
     settled = {k: v for k, v in plan["settings"].items() if k != "options"}
     wanted = {
@@ -50,7 +56,10 @@ def refuse_mixture(
                     "holds one cohort, split, device and number of threads (`benchmark join` puts "
                     "several devices on one)"
                 )
-        for name, value in settled.items():
+        recipe = settled
+        if "precision" in settled:
+            recipe = {**settled, "precision": formats.get(cell.method, settled["precision"])}
+        for name, value in recipe.items():
             if own.get(name) != value:
                 raise UserError(
                     f"{cell.folder}: {name} {own.get(name)} on a board of {value}; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchmark.runs.joined_plan import bare, conditions, described, unlike
+from benchmark.runs.joined_plan import bare, conditions, described, formats_of, unlike
 from benchmark.runs.store import KeptCell
 
 
@@ -35,7 +35,22 @@ def origin_notes(plan: dict) -> list[str]:
         "scans. A number after a method's name says that its run was made under other conditions "
         "than [1]: what differs stands among the notes on that method."
     )
-    return [first, *plan["joined"]["notes"]]
+    return [first, *_formats(plan), *plan["joined"]["notes"]]
+
+
+def _formats(plan: dict) -> list[str]:
+    """Which rows were trained in which number format, where it is not one for all."""
+    by_name, rows = formats_of(plan), {}
+    for method in plan["methods"]:
+        if method["trained"] and method["name"] in by_name:
+            rows.setdefault(by_name[method["name"]], []).append(method["title"])
+    if len(rows) < 2:
+        return []
+    listed = "; ".join(f"{kind}: {', '.join(titles)}" for kind, titles in rows.items())
+    return [
+        f"Number formats differ ({listed}). A difference or mark between rows of unlike formats is "
+        "one of method and number format together, not of the method alone."
+    ]
 
 
 def origins(plan: dict, cells: Iterable[KeptCell]) -> dict[str, tuple[str, ...]]:

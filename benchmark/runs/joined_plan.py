@@ -1,7 +1,7 @@
 """What the plan of a joined board says: which run each row comes from, and under which conditions.
 
-``plan["joined"]`` holds ``parts``, one a run (``run``, ``device``, ``threads``, ``version``,
-``methods``), and ``notes``, sentences for the reader. Other plans have no such entry.
+``plan["joined"]`` holds ``parts``, one a run (``run``, ``device``, ``threads``, ``precision``,
+``version``, ``methods``), and ``notes``, sentences for the reader. Other plans have no such entry.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ Place = tuple[str, int]
 
 def parts_of(plan: dict) -> list[dict]:
     """The runs that a plan was joined from; itself alone where it was not."""
+    own = plan["settings"].get("precision", "")
     if "joined" in plan:
-        return [dict(part) for part in plan["joined"]["parts"]]
+        # boards that were joined when one format was required do not name it
+        return [{"precision": own, **part} for part in plan["joined"]["parts"]]
     return [
         {
             "run": plan.get("run", ""),
             "device": plan["device"],
             "threads": plan["threads"],
+            "precision": own,
             "version": plan.get("version"),
             "methods": [method["name"] for method in plan["methods"]],
         }
@@ -39,6 +42,16 @@ def places_of(plan: dict) -> dict[str, Place]:
         for part in plan["joined"]["parts"]
         for name in part["methods"]
     }
+
+
+def formats_of(plan: dict) -> dict[str, str]:
+    """Number format that each method's row was trained in, by method."""
+    return {name: part["precision"] for part in parts_of(plan) for name in part["methods"]}
+
+
+def formats_in_words(plan: dict) -> str:
+    """``"float32"``, or ``"float32 | bfloat16"`` where the runs of a board differ in it."""
+    return " | ".join(dict.fromkeys(formats_of(plan).values()))
 
 
 def described(place: Place) -> str:
@@ -68,7 +81,8 @@ def conditions(cells: Iterable[KeptCell]) -> dict[str, tuple[str, ...]]:
     Returns
     -------
     dict
-        Device, kind of device, training code and library versions; each as all values that occur.
+        Device, number format, kind of device, training code and library versions; each as all
+        values that occur.
     """
     found: dict[str, dict[str, None]] = {}
     for cell in cells:
@@ -81,6 +95,8 @@ def conditions(cells: Iterable[KeptCell]) -> dict[str, tuple[str, ...]]:
         }
         if cell.trained and not cell.ledger.get("weights_from"):
             own["kind of device"] = str(cell.ledger.get("device_name") or "")
+        if cell.trained:
+            own["number format"] = str((cell.key.get("settings") or {}).get("precision", ""))
         for name, value in own.items():
             if value:
                 found.setdefault(name, {})[value] = None

@@ -108,7 +108,8 @@ def join_runs(
 
 
 def _refuse_unlike(first: FinishedRun, other: FinishedRun) -> None:
-    """Raise UserError unless two runs were asked for alike, but for methods and machine."""
+    """Raise UserError unless two runs were asked for alike, but for methods, machine and the number
+    format that suits it, which the board names."""
     for words, value in _MUST_AGREE:
         mine, theirs = value(first.plan), value(other.plan)
         if mine != theirs:
@@ -118,7 +119,7 @@ def _refuse_unlike(first: FinishedRun, other: FinishedRun) -> None:
             )
     mine, theirs = first.plan["settings"], other.plan["settings"]
     for name in dict.fromkeys([*mine, *theirs]):
-        if mine.get(name) != theirs.get(name):
+        if name != "precision" and mine.get(name) != theirs.get(name):
             raise UserError(
                 f"{other.folder}: {name} {_short(theirs.get(name))}, but {_short(mine.get(name))} "
                 f"in {first.folder}; runs are joined under one recipe and budget only"

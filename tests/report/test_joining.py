@@ -186,6 +186,40 @@ def test_what_was_not_made_alike_is_refused_in_one_line(
     assert not list((tmp_path / "runs").glob("*/*joined*"))
 
 
+def test_unlike_number_formats_stand_on_one_board_that_names_them(mine, write_run, tmp_path):
+    half = write_run({"dmtrl": 0.7}, name="half", settings={"precision": "bfloat16"})
+    out = tmp_path / "runs"
+    found = join_runs([mine, half], out, "both")
+    board = board_of(found)
+    rows = {row.name: row for row in board.rows}
+    assert rows["dmtrl"].title == "DMTRL [2]"
+    assert "number format bfloat16 (float32)" in rows["dmtrl"].notes[0]
+    (note,) = (note for note in board.notes if note.startswith("Number formats differ"))
+    assert "float32: MMWFAnet, 3D U-Net; bfloat16: DMTRL [2]" in note
+    assert dict(board.facts)["recipe"].endswith("float32 | bfloat16")
+    # judged together, and joined with a third, it says so too
+    assert any("2 number formats" in text for text in join([found]).notes)
+    third = write_run({"fcn3d": 0.8}, name="third", settings={"precision": "bfloat16"})
+    again = board_of(join_runs([third, found], out, "three"))
+    assert any("bfloat16: 3D FCN, DMTRL" in text for text in again.notes)
+
+
+def test_rows_of_one_number_format_bring_no_word_of_it(mine, write_run, tmp_path):
+    other = write_run({"fcn3d": 0.8}, name="other")
+    found = join_runs([mine, other], tmp_path / "runs")
+    notes = [*board_of(found).notes, *join([found]).notes]
+    assert not any("umber format" in text for text in notes)
+    assert dict(board_of(found).facts)["recipe"].endswith("cosine, float32")
+
+
+def test_a_cell_of_another_number_format_than_its_run_says_is_refused(write_run, mine, tmp_path):
+    half = write_run({"dmtrl": 0.7}, name="half", settings={"precision": "bfloat16"})
+    found = join_runs([mine, half], tmp_path / "runs", "both")
+    found.plan["joined"]["parts"][1]["precision"] = "float32"
+    with pytest.raises(UserError, match="precision bfloat16 on a board of float32"):
+        board_of(found)
+
+
 def test_seconds_of_two_devices_are_no_one_budget(write_run, theirs, tmp_path):
     seconds = {"budget": "5 s"}
     a = write_run(FIRST, name="a", settings=seconds)

@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--layers", metavar="METHOD", help="each convolution of a network")
     parser.add_argument("--scans", type=int, help="small scans of the section growth")
     parser.add_argument("--threads", type=int, help="of each trainer in the section trainers")
+    parser.add_argument("--methods", help="of the section budget, by commas; or all of Table 1")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.sections if name not in SECTIONS]
     if unknown:
@@ -52,6 +53,10 @@ def main() -> None:
     for name in chosen.sections or SECTIONS:
         if name == "growth" and chosen.scans:
             lines += reading.growth((100, chosen.scans))
+        elif name == "budget" and chosen.methods:
+            every = chosen.methods == "all"
+            methods = training_steps.methods() if every else tuple(chosen.methods.split(","))
+            lines += side_by_side.measure(methods)
         elif name == "trainers" and chosen.threads:
             lines += trainers.measure(threads=chosen.threads)
         else:

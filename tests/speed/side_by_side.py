@@ -12,19 +12,29 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ratio import Line
 
 SECTION = "a budget of device-seconds, quick tier"
 NAMES = ("unet3d", "fcn3d")
-SECONDS = 6.0
-"""Core-seconds of a training."""
+SECONDS = 3.0
+"""Core-seconds of a training. Short, so that the section takes about two minutes: what is compared
+are steps a device-second, which a last step that overruns the budget does not change."""
 
 BUSY = "while True: pass"
 
 
-def train(name: str, threads: int, seconds: float) -> tuple[float, int]:
-    """Train in this process; wall-clock seconds and the steps that the budget bought."""
+class Trained(NamedTuple):
+    """What a training of another process came to."""
+
+    wall: float
+    steps: int
+    rate: float
+
+
+def train(name: str, threads: int, seconds: float) -> tuple[float, int, float]:
+    """Train in this process; wall-clock seconds, steps, and steps a device-second."""
     import torch
     from harness import scans
     from training_steps import network, tier
@@ -38,7 +48,8 @@ def train(name: str, threads: int, seconds: float) -> tuple[float, int]:
     trainer = Trainer(network(name, settings), scans(), settings, 0, torch.device("cpu"), threads)
     begin = time.monotonic()
     trainer.run()
-    return time.monotonic() - begin, trainer.spending.steps
+    spent = trainer.spending.as_dict()
+    return time.monotonic() - begin, spent["steps"], spent["steps"] / spent["device_seconds"]
 
 
 def started(name: str, threads: int, spin: bool = False) -> subprocess.Popen:
@@ -52,10 +63,10 @@ def started(name: str, threads: int, spin: bool = False) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def ended(process: subprocess.Popen) -> tuple[float, int]:
-    """Wall-clock seconds of the training, and its steps."""
+def ended(process: subprocess.Popen) -> Trained:
+    """What the training came to."""
     words = process.communicate()[0].split()
-    return float(words[-2]), int(words[-1])
+    return Trained(float(words[-3]), int(words[-2]), float(words[-1]))
 
 
 @contextmanager
@@ -71,36 +82,40 @@ def busy(count: int):
 
 
 def beside_work(name: str, threads: int, spin: bool, words: str, goal: float | None) -> Line:
-    """Steps beside two busy programs over those on the machine as it is, with equal budgets."""
-    alone = ended(started(name, threads, spin))[1]
+    """Steps a device-second beside two busy programs over those on the machine as it is."""
+    alone = ended(started(name, threads, spin))
     with busy(2):
-        loaded = ended(started(name, threads, spin))[1]
+        loaded = ended(started(name, threads, spin))
     return Line(
-        SECTION, f"{name}: steps beside two busy programs, {words}", f"{loaded}", f"{alone}",
-        loaded / alone, "x", goal, floor=None if goal is None else 0.6,
+        SECTION, f"{name}: steps beside two busy programs, {words}", f"{loaded.rate:.2f} /s",
+        f"{alone.rate:.2f} /s", loaded.rate / alone.rate, "x", goal,
+        floor=None if goal is None else 0.6,
     )  # fmt: skip
 
 
 def side_by_side(name: str) -> Line:
-    """Steps a wall second of two trainings of one thread, over one after the other on two."""
-    one = [ended(started(name, 2)) for _ in range(2)]
+    """Steps a wall second of two trainings of one thread, over those of one on two threads."""
+    one = ended(started(name, 2))
     pair = [started(name, 1), started(name, 1)]
     both = [ended(process) for process in pair]
-    before = sum(steps for _, steps in one) / sum(wall for wall, _ in one)
-    now = sum(steps for _, steps in both) / max(wall for wall, _ in both)
+    before = one.steps / one.wall
+    now = sum(each.steps for each in both) / max(each.wall for each in both)
     return Line(
         SECTION, f"{name}: two trainings side by side, one thread each", f"{now:.1f} steps/s",
         f"{before:.1f} steps/s", now / before, "x", 1.2, floor=0.9,
     )  # fmt: skip
 
 
-def measure() -> list[Line]:
-    """All lines."""
-    lines = [side_by_side(name) for name in NAMES]
-    lines += [beside_work(name, 1, False, "one thread", 0.85) for name in NAMES]
-    lines.append(beside_work("unet3d", 2, False, "two threads that sleep", None))
-    lines.append(beside_work("unet3d", 2, True, "two threads that spin", None))
-    return lines
+def measure(names: tuple[str, ...] | None = None) -> list[Line]:
+    """All lines; with ``names`` only what other work costs the steps of these methods."""
+    if names is not None:
+        return [beside_work(name, 1, False, "one thread", 0.85) for name in names]
+    return [
+        side_by_side(NAMES[0]),
+        *(beside_work(name, 1, False, "one thread", 0.85) for name in NAMES),
+        beside_work(NAMES[0], 2, False, "two threads that sleep", None),
+        beside_work(NAMES[0], 2, True, "two threads that spin", None),
+    ]
 
 
 if __name__ == "__main__":
