@@ -104,7 +104,7 @@ def done(tmp_path_factory):
 
 def test_a_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = smoke(tmp_path / "runs", "mmwfanet,dmtrl,all-lad")
+    command = smoke(tmp_path / "runs", "unet3d,all-lad")
     assert main([*command, "--dry-run", "--price", "3", "--devices", "2,8"]) == 0
     text = capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
