@@ -22,8 +22,6 @@ from benchmark.training.settings import Settings
 SETTINGS = Settings(
     budget="12 steps", cell_mm=(3.0, 7.5, 7.5), width=8, batch_size=4, learning_rate=0.003
 )
-SHORT = replace(SETTINGS, budget="6 steps")
-"""Steps enough for every stage of a method, and for what one step leaves to the next."""
 EXCHANGED = "arm-mtl"
 QUICK = [
     *("mmwfanet", "unet3d", "acnn-seg", "sslln", "indices-net", "dmtrl", "arm-mtl", "hu-mtl"),
@@ -141,7 +139,7 @@ def together(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     # one process trains the first steps of a stage with an adversary
     assert train(EXCHANGED, folder=folder / "one-two", until=4) is None
-    jobs = {name: (name, SHORT, None, None) for name in [*QUICK, "divided", "drifting"]}
+    jobs = {name: (name, SETTINGS, None, None) for name in [*QUICK, "divided", "drifting"]}
     jobs["uneven"] = ("unet3d", replace(SETTINGS, batch_size=3), None, None)
     jobs["samples"] = ("unet3d", replace(SETTINGS, budget="24 samples"), None, None)
     jobs["seconds"] = ("unet3d", replace(SETTINGS, budget="0.6 s"), None, None)
@@ -171,7 +169,7 @@ def difference(name, one, two):
 
 @pytest.mark.parametrize("name", QUICK)
 def test_two_processes_train_what_one_trains(name, together):
-    assert_same(name, together[0][name], SHORT)
+    assert_same(name, together[0][name])
 
 
 @pytest.mark.long
@@ -180,8 +178,8 @@ def test_every_other_method_as_well(name, others):
     assert_same(name, others[name])
 
 
-def assert_same(name, two, settings=SETTINGS):
-    one = train(name, settings)
+def assert_same(name, two):
+    one = train(name)
     assert isinstance(two, dict), two
     for unit in ("steps", "samples"):
         assert two["ledger"][unit] == one["ledger"][unit]
