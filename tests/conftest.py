@@ -228,9 +228,21 @@ def make_run(tmp_path, trainer):
 
 
 @pytest.fixture(scope="session")
-def tiny_outcome(tmp_path_factory):
+def run_once(tmp_path_factory):
+    """A function that runs the tiny suite for several tests that only look at its outcome."""
+
+    def run(skill=None, **options):
+        trainer = FakeTrainer()
+        trainer.skill |= skill or {}
+        return run_tiny(tmp_path_factory.mktemp("once"), trainer, **options)[0]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_outcome(run_once):
     """The tiny suite with two seeds, run once for all tests that only look."""
-    return run_tiny(tmp_path_factory.mktemp("tiny"), FakeTrainer(), seeds=2)[0]
+    return run_once(seeds=2)
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import plistlib
 import shutil
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from bad_volumes import rel
-from cases import REFUSED, Case, cuts, encodings, place_of
+from cases import REFUSED, Case, cuts, deflated_zeros, encodings, place_of
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 from written import BOX, HEIGHT, arrays, coca, roi, save, series
 
@@ -82,8 +81,7 @@ def _packed_dicom(root: Path, voxels: np.ndarray) -> Iterator[Case]:
             data["PixelData"].is_undefined_length = True
             data.save_as(path, enforce_file_format=True)
         yield check(root, folder, REFUSED)
-    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-    zeros = packer.compress(bytes(128 << 20)) + packer.flush()
+    zeros = deflated_zeros(128)
     folder = place_of(root, "dicom/a deflated bomb")
     for path in series(folder, voxels):
         data = pydicom.dcmread(path)
@@ -146,18 +144,21 @@ def coca_outlines(root: Path) -> Iterator[Case]:
         {"Images": [{"ImageIndex": 3, "ROIs": [roi(many, HEIGHT)]}]}
     ).decode()
     wide = [(23 * (n % 2), 23 * (n % 2)) for n in range(2000)]
-    outlines = [roi(wide, HEIGHT)] * 500
-    texts["outlines long and many"] = plistlib.dumps(
-        {"Images": [{"ImageIndex": 3, "ROIs": outlines}]}
-    ).decode()
+    outlines = plistlib.dumps({"Images": [{"ImageIndex": 3, "ROIs": ["here"]}]}).decode()
+    outline = plistlib.dumps(roi(wide, HEIGHT)).decode()
+    outline = outline[outline.index("<dict>") : outline.index("</plist>")]
+    # plistlib would take seconds to write five hundred times the same
+    texts["outlines long and many"] = outlines.replace("<string>here</string>", outline * 500)
+    patients = root / "made-coca"
+    _patients(patients)
     for name, text in texts.items():
         data = plistlib.dumps({"Images": []}, fmt=plistlib.FMT_BINARY)
-        yield _coca_case(root, name, text.encode() or data)
+        yield _coca_case(root, patients, name, text.encode() or data)
     for name, data in encodings(valid):
         if name not in ("UTF-16", "Latin-1"):  # XML may say which encoding it is in
-            yield _coca_case(root, name, data)
+            yield _coca_case(root, patients, name, data)
     folder = place_of(root, "coca/a slice cut short")
-    _patients(folder)
+    shutil.copytree(patients, folder, dirs_exist_ok=True)
     path = sorted((folder / "patient/2/s1").iterdir())[0]
     path.write_bytes(path.read_bytes()[:300])
     yield check(root, folder, REFUSED)
@@ -168,9 +169,9 @@ def _patients(folder: Path) -> None:
         coca(folder, number, {3: [roi(BOX, HEIGHT)]}, uid=f"1.2.826.99.{number}")
 
 
-def _coca_case(root: Path, name: str, data: bytes) -> Case:
+def _coca_case(root: Path, patients: Path, name: str, data: bytes) -> Case:
     folder = place_of(root, f"coca/{name}")
-    _patients(folder)
+    shutil.copytree(patients, folder, dirs_exist_ok=True)
     (folder / "calcium_xml/2.xml").write_bytes(data)
     return check(root, folder, REFUSED)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,3 +72,24 @@ def encodings(text: str) -> Iterator[tuple[str, bytes]]:
     yield "Latin-1", text.encode() + "\n# Größe\n".encode("latin-1")
     yield "NUL bytes", text[:3].encode() + b"\0" + text[3:].encode()
     yield "binary", bytes(range(256)) * 4
+
+
+def deflated_zeros(mebibytes: int) -> bytes:
+    """Packed zeros; it is written piece by piece, since packing them at once takes seconds."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return piece * mebibytes + packer.flush()
+
+
+def zlib_zeros(mebibytes: int) -> bytes:
+    """The same as a stream of zlib."""
+    size = mebibytes << 20
+    checksum = (size % 65521 << 16) | 1  # Adler-32 of so many zeros
+    return b"\x78\x9c" + deflated_zeros(mebibytes) + struct.pack(">I", checksum)
+
+
+def gzip_zeros(mebibytes: int) -> bytes:
+    """The same as a file of gzip."""
+    checksum = zlib.crc32(bytes(mebibytes << 20))
+    end = struct.pack("<2I", checksum, mebibytes << 20)
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + deflated_zeros(mebibytes) + end

@@ -8,8 +8,10 @@ imports what the commands need, runs nothing itself, and forks for each line of 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import signal
 import sys
@@ -24,17 +26,23 @@ def main() -> None:
     import blosc2  # noqa: F401
     import cc3d  # noqa: F401
     import highdicom  # noqa: F401
+    import PIL.Image  # noqa: F401
     import pydicom.pixels  # noqa: F401
     import scipy.ndimage
     import scipy.stats  # noqa: F401
     import SimpleITK as sitk
 
+    import benchmark.challenge
     import benchmark.cli
+    import benchmark.cohorts
     import benchmark.commands.data
     import benchmark.prediction.evaluate
-    import benchmark.report.terminal
-    import benchmark.runs.execute  # noqa: F401
+    import benchmark.report
+    import benchmark.runs.execute
 
+    for package in (benchmark.challenge, benchmark.cohorts, benchmark.report, benchmark.runs):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     print("ready", flush=True)
     for line in sys.stdin:

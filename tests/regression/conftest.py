@@ -1,5 +1,6 @@
 """A baseline without networks: the tiny suite's fake trainer, many seeds, costs made up."""
 
+import shutil
 from functools import partial
 
 import numpy as np
@@ -84,3 +85,23 @@ def command(fake_check, suite_file, tmp_path):
         return main(["check", "--suite", str(suite_file), *places, "--plain", *more])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def _first(tmp_path_factory):
+    """Where the first test that wants a baseline of ten seeds leaves it for the others."""
+    return tmp_path_factory.mktemp("baseline")
+
+
+@pytest.fixture
+def kept(command, _first, tmp_path, capsys):
+    """`command` with a baseline of ten seeds there, and the runs that it was made of."""
+    if not (_first / "b.json").exists():
+        assert command("--update", "--reason", "the first", "--seeds", "10") == 0
+        shutil.copytree(tmp_path / "runs", _first / "runs")
+        shutil.copy(tmp_path / "b.json", _first)
+    else:
+        shutil.copytree(_first / "runs", tmp_path / "runs")
+        shutil.copy(_first / "b.json", tmp_path)
+    capsys.readouterr()
+    return command

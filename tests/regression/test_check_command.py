@@ -10,14 +10,6 @@ from benchmark.regression import conditions
 from benchmark.training.loop import CellFailed
 
 
-@pytest.fixture
-def kept(command, capsys):
-    """The same, with a baseline of ten seeds there."""
-    assert command("--update", "--reason", "the first", "--seeds", "10") == 0
-    capsys.readouterr()
-    return command
-
-
 def test_an_update_writes_figures_seeds_machine_and_reason(kept, tmp_path):
     values = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
     assert values["reason"] == "the first"

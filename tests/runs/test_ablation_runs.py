@@ -60,10 +60,10 @@ def test_an_ablation_without_its_base_weights_fails_alone(make_run, trainer):
     assert "failed" in outcome.cells[1].reason
 
 
-@pytest.fixture
-def board(make_run, trainer):
-    trainer.skill |= {"mvl": 0.4, "avl": 0.95}
-    outcome, _ = make_run(methods=("mmwfanet", "mvl", "avl", "s-model", "q-model"), seeds=3)
+@pytest.fixture(scope="module")
+def board(run_once):
+    methods = ("mmwfanet", "mvl", "avl", "s-model", "q-model")
+    outcome = run_once(skill={"mvl": 0.4, "avl": 0.95}, methods=methods, seeds=3)
     return make_board(outcome.plan, outcome.cells)
 
 

@@ -3,7 +3,9 @@
 pytest -m long tests/runs/test_killed.py        50 points (about 20 minutes on two cores)
 """
 
+import contextlib
 import csv
+import io
 import json
 import os
 import random
@@ -15,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from benchmark.cli import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,19 +51,25 @@ class Killed:
     folder : Path
     options : list of str
         Options that choose what is run.
+    here : bool
+        Go on in this process, which has PyTorch already: a new one takes seconds to import it.
     """
 
-    def __init__(self, folder: Path, options: list[str]) -> None:
-        self.folder, self.options = folder, options
+    def __init__(self, folder: Path, options: list[str], here: bool = False) -> None:
+        self.folder, self.options, self.here = folder, options, here
         self.states: list[str] = []
 
-    def start(self, out: Path) -> subprocess.Popen:
-        """Begin a run in a process group of its own."""
-        command = [
-            sys.executable, "-m", "benchmark", "run", *self.options, "--scale", "smoke",
+    def arguments(self, out: Path) -> list[str]:
+        """The command that is killed, and goes on."""
+        return [
+            "run", *self.options, "--scale", "smoke",
             "--threads", "1", "--workers", "1", "--no-figures", "--plain",
             "--checkpoint-every", "0.1", "--cache", str(self.folder / "cache"), "--out", str(out),
         ]  # fmt: skip
+
+    def start(self, out: Path) -> subprocess.Popen:
+        """Begin a run in a process group of its own."""
+        command = [sys.executable, "-m", "benchmark", *self.arguments(out)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
             command,
@@ -79,6 +89,14 @@ class Killed:
         printed, _ = process.communicate(timeout=600)
         assert process.returncode == 0, first + printed
         return first + printed, ready, time.monotonic() - begin
+
+    def go_on(self, out: Path) -> str:
+        """Run the same command to its end; what it printed."""
+        if not self.here:
+            return self.whole(out)[0]
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            assert main(self.arguments(out)) == 0, printed.getvalue()
+        return printed.getvalue()
 
     def killed(self, out: Path, seconds: float, trained: bool, group: bool) -> str:
         """Kill a run, and go on.
@@ -106,7 +124,7 @@ class Killed:
         for kind in (".partial-", ".draft-"):
             if any(name.startswith(kind) for name in names):
                 self.states.append(kind)
-        return self.whole(out)[0]
+        return self.go_on(out)
 
 
 def read_until_ready(process: subprocess.Popen) -> str:
@@ -142,9 +160,9 @@ def figures(out: Path) -> dict:
     return found
 
 
-def compare(folder: Path, options: list[str], points: int, seed: int) -> Killed:
+def compare(folder: Path, options: list[str], points: int, seed: int, here=False) -> Killed:
     """Kill at so many random points and compare each table with that of a run left alone."""
-    runs = Killed(folder, options)
+    runs = Killed(folder, options, here)
     _, ready, seconds = runs.whole(folder / "alone")
     expected = figures(folder / "alone")
     draw = random.Random(seed)
@@ -171,7 +189,7 @@ def compare(folder: Path, options: list[str], points: int, seed: int) -> Killed:
 def test_a_run_killed_at_a_few_points_gives_the_same_table(tmp_path):
     suite = tmp_path / "kill.yaml"
     suite.write_text(SUITE, encoding="utf-8")
-    compare(tmp_path, ["--suite", str(suite), "--methods", "dmtrl,all-lad"], 2, 1)
+    compare(tmp_path, ["--suite", str(suite), "--methods", "dmtrl,all-lad"], 2, 1, here=True)
 
 
 @pytest.mark.long

@@ -77,7 +77,7 @@ def test_side_by_side_gives_the_bits_of_one_after_another(command, tmp_path, cap
 
 def test_a_stop_keeps_the_checkpoint_of_each(command, tmp_path):
     """Ctrl-C on two trainings; the same command then gives what a run left alone gives."""
-    long = command("--budget", "400 steps", "--jobs", "2", "--checkpoint-every", "0.2")
+    long = command("--budget", "100 steps", "--jobs", "2", "--checkpoint-every", "0.1")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmark", *long, "--out", "stopped"],

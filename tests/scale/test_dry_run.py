@@ -86,13 +86,25 @@ def test_bad_rates(text):
 METHODS = "mmwfanet,fcn3d,unet3d,resnet3d,acnn-seg,sslln,indices-net,dmtrl,arm-mtl"
 
 
-def test_a_dry_run_writes_nothing_and_agrees_with_the_run(tmp_path, capsys, monkeypatch):
-    """Steps and parameters are exact, FLOPs within 1 %; memory and storage within 25 %."""
-    monkeypatch.chdir(tmp_path)
-    command = [
-        "run", "--suite", "table1", "--scale", "smoke", "--methods", f"{METHODS},all-lad",
-        "--device", "cpu", "--threads", "1", "--plain", "--out", str(tmp_path / "runs"),
+def smoke(out, methods):
+    """The arguments of a small run."""
+    return [
+        "run", "--suite", "table1", "--scale", "smoke", "--methods", methods, "--budget", "8 steps",
+        "--device", "cpu", "--threads", "1", "--plain", "--out", str(out),
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The results of a run of all methods."""
+    out = tmp_path_factory.mktemp("done") / "runs"
+    assert main([*smoke(out, f"{METHODS},all-lad"), "--no-figures"]) == 0
+    return out
+
+
+def test_a_dry_run_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = smoke(tmp_path / "runs", "unet3d,all-lad")
     assert main([*command, "--dry-run", "--price", "3", "--devices", "2,8"]) == 0
     text = capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
@@ -100,9 +112,13 @@ def test_a_dry_run_writes_nothing_and_agrees_with_the_run(tmp_path, capsys, monk
     assert " on 2, " in wall
     assert wall.endswith(" on 8")
     assert "predicted : kept" not in text
-    assert main([*command, "--no-figures"]) == 0
+
+
+def test_a_dry_run_agrees_with_the_run(done, tmp_path, capsys, monkeypatch):
+    """Steps and parameters are exact, FLOPs within 1 %; memory and storage within 25 %."""
+    monkeypatch.chdir(tmp_path)
     capsys.readouterr()
-    assert main([*command, "--dry-run"]) == 0
+    assert main([*smoke(done, f"{METHODS},all-lad"), "--dry-run"]) == 0
     table = capsys.readouterr().out.partition("predicted : kept")[2]
     rows = [re.split(r"\s{2,}", line) for line in table.splitlines()[1:]]
     assert len(rows) == 9
@@ -114,15 +130,9 @@ def test_a_dry_run_writes_nothing_and_agrees_with_the_run(tmp_path, capsys, monk
         assert (memory, storage) == pytest.approx((1, 1), abs=0.25), title
 
 
-def test_what_was_counted_is_what_the_ledger_says(tmp_path):
+def test_what_was_counted_is_what_the_ledger_says(done):
     """A network of two stages, the second of which freezes what the first one trained."""
-    out = tmp_path / "runs"
-    command = [
-        "run", "--suite", "table1", "--scale", "smoke", "--methods", "acnn-seg",
-        "--device", "cpu", "--threads", "1", "--plain", "--out", str(out), "--no-figures",
-    ]  # fmt: skip
-    assert main(command) == 0
-    (folder,) = (out / "cells").glob("acnn-seg*")
+    (folder,) = (done / "cells").glob("acnn-seg*")
     ledger = json.loads((folder / "run.json").read_text())["ledger"]
     found = probe(
         find("acnn-seg"),
