@@ -68,7 +68,7 @@ class IndicesNet(nn.Module):
         "the code is the lowest 5 x 5 map; the 1x1 code of 512 values is left out",
         "regressor: 5x5 convolutions, then a 5 x 5 grid of maxima, 128 hidden units, 12 outputs",
         "last quarter of the budget: the layers after that grid alone, on kept features",
-        "the suite's loss of scores, of the scan and slice by slice; reconstruction weight 1",
+        "the suite's loss of scores, of the scan and slice by slice; reconstruction weight 10",
         FOLD_NOTE,
     )
 
@@ -78,7 +78,7 @@ class IndicesNet(nn.Module):
         in_channels: int,
         width: int,
         head_sum: str = "presence",
-        reconstruction_weight: float = 1.0,
+        reconstruction_weight: float = 10.0,
     ) -> None:
         super().__init__()
         self.reconstruction_weight = reconstruction_weight
