@@ -166,7 +166,7 @@ class MMWFAnet(nn.Module):
         dependency: str = "inter",
         lambda_relation: float = 1e-3,
         lambda_reverse: float = 0.1,
-        lambda_adversarial: float = 0.05,
+        lambda_adversarial: float = 0.5,
         head_share: float = 0.25,
     ) -> None:
         super().__init__()
