@@ -362,7 +362,9 @@ def rebuilt(
     weights = store.weights(cell.folder)
     where = f"{store.cells / cell.folder}"
     try:
-        options, width = built_with(cell.ledger, cell.key["options"], settings.width)
+        options, width = built_with(
+            cell.ledger, cell.key["options"], settings.of(kind.family).width
+        )
         model = kind.load()(grid.shape, CHANNELS, width, **options)
         load_into(model, weights)
         model = model.to(device).eval()

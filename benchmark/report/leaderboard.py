@@ -184,6 +184,11 @@ def _spent(cells: list[KeptCell], rate: float | None) -> dict:
     }
 
 
+def _widths(settings: dict) -> str:
+    own = settings.get("widths") or {}
+    return f", width of {', '.join(f'{k} {v}' for k, v in own.items())}" if own else ""
+
+
 def _budget(budget: str) -> str:
     """What of a training the budget counts, in words."""
     if Budget.parse(budget).unit in COUNTED:
@@ -212,6 +217,7 @@ def _facts(plan: dict, finished: list[KeptCell]) -> list[tuple[str, str]]:
             f"cells {' x '.join(f'{c:g}' for c in settings['cell_mm'])} mm, width "
             f"{settings['width']}, batch {settings['batch_size']}, {settings['optimiser']} "
             f"{settings['learning_rate']:g} {settings['schedule']}, {formats_in_words(plan)}"
+            + _widths(settings)
             + _options(settings),
         ),
         ("device", _devices(plan)),

@@ -184,7 +184,7 @@ def _settle(request: Request, display: Display, device: str | None, planning: bo
     device = device or chosen_device(request.device)
     tier = request.scale or ("full" if device == "cuda" else "quick")
     scale = chosen_scale(suite, tier, request)
-    for name in scale.settings.options or {}:
+    for name in (*(scale.settings.options or {}), *(scale.settings.widths or {})):
         find(name)
     precision = chosen_precision(scale.settings.precision, device, here)
     scale = replace(scale, settings=replace(scale.settings, precision=precision))

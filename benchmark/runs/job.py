@@ -6,7 +6,7 @@ import errno
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.cohorts.base import Cohort
@@ -171,7 +171,7 @@ def _run(job: Job, prepared, send: Send):
         send(["progress", str(stage), float(spent), float(loss), float(left)])
 
     # the method states all its options, those of the tier among them
-    settings = replace(job.settings, options=None)
+    settings = job.settings.of(job.method.family)
     result = job.run_cell(
         job.method, prepared, settings, job.seed, job.device, job.threads, progress, **more
     )

@@ -140,7 +140,7 @@ def make_cell(
         "options": method.options,
         "source": hashlib.sha256(source.encode()).hexdigest(),
         "harness": harness_hash(),
-        "settings": {name: value for name, value in settings.items() if name != "options"},
+        "settings": _own_settings(settings, method.family),
         "cohort": fingerprint,
         "split": split_hash,
         "seed": seed,
@@ -166,6 +166,12 @@ def make_cell(
     key = json.loads(json.dumps(key))
     folder = f"{slug(method.family)}-seed{seed}-{_digest(key)[:12]}"
     return CellPlan(method, seed, folder, key, weights, start, broken)
+
+
+def _own_settings(settings: dict, family: str) -> dict:
+    """What of a tier's settings a cell depends on: another method's options and width do not."""
+    width = (settings.get("widths") or {}).get(family, settings["width"])
+    return {k: v for k, v in settings.items() if k not in ("options", "widths")} | {"width": width}
 
 
 @cache

@@ -220,7 +220,11 @@ def _settle(method: Method, settings: dict) -> tuple[Method, str | None]:
     if method.external:
         stated.try_to_build()
         return stated, None
-    outputs = stated.try_to_build(TRIAL_GRID, CHANNEL_COUNT, settings["width"])
+    outputs = stated.try_to_build(
+        TRIAL_GRID,
+        CHANNEL_COUNT,
+        (settings.get("widths") or {}).get(method.family, settings["width"]),
+    )
     return replace(stated, outputs=outputs), None
 
 

@@ -178,7 +178,7 @@ def probe(
     """
     method.load()  # its import may set the threads
     torch.set_num_threads(threads)
-    settings = replace(settings, options=None)
+    settings = settings.of(method.family)
     if math.prod(grid) * settings.batch_size <= LARGEST_DIRECT[device.type]:
         try:
             return _direct(method, settings, grid, device, threads, timed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from benchmark.errors import UserError
@@ -28,7 +28,7 @@ LARGEST_SEED = 2**63 - 1
 MOST_SEEDS = 10_000
 """Repetitions of a run: each is a cell of every method."""
 
-_LATER = ("activation_checkpointing", "compile")
+_LATER = ("activation_checkpointing", "compile", "widths")
 """Settings that came after boards had been kept."""
 
 
@@ -132,6 +132,8 @@ class Settings:
         (`benchmark.runs.request.chosen_precision`), so that no kept result bears it.
     options : dict
         Constructor options by method name, ``{"mmwfanet": {"stem_stride": 4}}``.
+    widths : dict
+        Width by method name where it is not `width`, ``{"sslln": 16}``: a paper's own.
     deterministic : bool
         Let PyTorch take operations that give the same bits each time, where it has them. On a CPU
         all of its operations here do so anyway.
@@ -157,6 +159,7 @@ class Settings:
     precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     options: dict[str, dict] | None = None
     deterministic: bool = False
+    widths: dict[str, int] | None = None
     activation_checkpointing: bool = False
     compile: Literal["none", "default", "reduce-overhead"] = "none"
 
@@ -169,7 +172,8 @@ class Settings:
                 f"a training grid needs at least 8 cells along each axis, not {self.grid}"
             )
         # a comparison with NaN is false
-        if self.width < 4 or self.batch_size < 1 or not 0 < self.learning_rate < math.inf:
+        widths = (self.width, *(self.widths or {}).values())
+        if min(widths) < 4 or self.batch_size < 1 or not 0 < self.learning_rate < math.inf:
             raise UserError(
                 "width must be at least 4, batch_size at least 1, learning_rate positive"
             )
@@ -178,6 +182,17 @@ class Settings:
                 "compile and activation_checkpointing exclude each other (PyTorch cannot compile "
                 "such blocks): set one of them"
             )
+
+    def of(self, family: str) -> Settings:
+        """The settings that a method is trained with: its own width, its options stated by itself.
+
+        Parameters
+        ----------
+        family : str
+            `benchmark.methods.Method.family`.
+        """
+        width = (self.widths or {}).get(family, self.width)
+        return replace(self, width=width, widths=None, options=None)
 
     def as_dict(self) -> dict:
         """Plain values, as written into a run's folder.
