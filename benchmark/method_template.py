@@ -17,9 +17,9 @@ from torch import nn
 class {kind}(nn.Module):
     """A network that labels lesions and estimates scores.
 
-    The harness gives it the scans on the training grid, and trains it with cross entropy on
-    the cells above 130 HU and with the error of the log scores. Define ``losses(output, batch)``
-    for losses of your own; benchmark/contract.py says what else there is.
+    The harness gives it the scans on the training grid, and trains it with the suite's losses:
+    cross entropy and Dice on the cells above 130 HU, and the error of the log scores. Define
+    ``losses(output, batch)`` for losses of your own; benchmark/contract.py says what else there is.
 
     Parameters
     ----------
