@@ -49,7 +49,7 @@ class UNet3D(nn.Module):
         FOLD_NOTE,
         "an axis is pooled only while 3 positions are left of it",
         "width is that of the end of the first level, the first convolution has half of it",
-        "the suite's loss (cross entropy and generalised Dice) in place of its weighted cross entropy",
+        "the suite's loss (cross entropy and generalised Dice) in place of weighted cross entropy",
     )
 
     def __init__(self, grid: tuple[int, int, int], in_channels: int, width: int) -> None:

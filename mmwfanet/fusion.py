@@ -70,9 +70,16 @@ class WeightedFusion(nn.Module):
 
 
 class SummedFusion(nn.Module):
-    """Plain sum of the three views (the paper's MVL)."""
+    """Plain sum of the three views (the paper's MVL).
+
+    It holds the gates' means, which it does not use, so that weights of a network with gates load.
+    """
 
     views = used = ("axial", *GATES)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("means", torch.full((len(GATES), channels), 0.5))
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """Features by view, each (B, C, Z, Y, X) -> (B, C, Z, Y, X)."""
@@ -103,7 +110,7 @@ class AxialOnly(nn.Module):
 
 FUSIONS: dict[str, Callable[[int, Sequence[str], str], nn.Module]] = {
     "weighted": WeightedFusion,
-    "sum": lambda channels, gates, closed: SummedFusion(),
+    "sum": lambda channels, gates, closed: SummedFusion(channels),
     "axial": lambda channels, gates, closed: AxialOnly(),
     "res-att": lambda channels, gates, closed: AxialOnly(ResidualAttention(channels)),
     "senet": lambda channels, gates, closed: AxialOnly(ChannelAttention(channels)),

@@ -7,6 +7,7 @@ import torch
 
 from benchmark.contract import Batch
 from mmwfanet import MMWFAnet
+from mmwfanet.fusion import WeightedFusion
 
 GRID = (6, 12, 16)
 
@@ -240,3 +241,26 @@ def test_notes_follow_the_options():
     assert "omega_2" not in said
     assert "squeeze" not in " ".join(MMWFAnet.notes)
     assert "sagittal" in " ".join(build(gates=["coronal"]).notes)
+
+
+def test_a_gate_at_its_mean_keeps_the_scale_and_forgets_the_place():
+    torch.manual_seed(0)
+    fusion = WeightedFusion(3, closed="zero").train()
+    features = {view: torch.randn(2, 3, 4, 5, 6) for view in fusion.views}
+    for _ in range(200):  # the running means settle
+        fusion(features)
+    expected = torch.sigmoid(features["sagittal"]).mean(dim=(0, 2, 3, 4))
+    torch.testing.assert_close(fusion.means[1], expected, atol=1e-4, rtol=0)
+    closed = WeightedFusion(3, ["coronal"], "mean").eval()
+    closed.load_state_dict(fusion.state_dict())
+    gate = 1 + torch.sigmoid(features["coronal"]) + fusion.means[1].view(1, 3, 1, 1, 1)
+    torch.testing.assert_close(closed(features), gate * features["axial"])
+
+
+def test_what_is_tested_without_a_gate_takes_the_trained_means():
+    trained = build().train()
+    trained(torch.randn(2, 3, *GRID))
+    model = build(gates=[], closed_gates="mean")
+    model.load_state_dict(trained.state_dict())
+    assert torch.equal(model.fusion.means, trained.fusion.means)
+    assert not torch.equal(model.fusion.means, build().fusion.means)
