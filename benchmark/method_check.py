@@ -42,7 +42,7 @@ OTHER_GRIDS = ((8, 8, 8), (9, 13, 11), (12, 16, 16))
 """The smallest there is, one of odd numbers, and a larger one: cohorts differ in size."""
 WIDTH = 8
 RATE = 3e-3
-STEPS = 30
+STEPS = 45
 FALL = 0.7
 """After `STEPS` steps on two scans the loss must be below this share of the first."""
 

@@ -220,7 +220,7 @@ class TaskUncertainty(nn.Module):
             total = total + torch.exp(-s) * presence_error(output, batch) + s / 2
             s = self.log_variance["slices"]
             # slices without calcium have no amount, so no part in its likelihood either
-            there = (batch.slice_scores > 0).float().mean()
+            there = (batch.slice_scores > 0).to(s.dtype).mean()
             total = total + torch.exp(-s) * amount_error(output, batch) / 2 + there * s / 2
         elif "slice_scores" in output:
             s = self.log_variance["slices"]

@@ -27,7 +27,7 @@ def test_coronal_slices_show_z_against_x():
 
 def test_gate_by_hand():
     one = torch.ones(1, 1, 1, 1, 1)
-    fused = WeightedFusion()({"axial": 2 * one, "coronal": 0 * one, "sagittal": 100 * one})
+    fused = WeightedFusion(1)({"axial": 2 * one, "coronal": 0 * one, "sagittal": 100 * one})
     assert fused.item() == pytest.approx((0.5 + 1 + 1) * 2)
 
 

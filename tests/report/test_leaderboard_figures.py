@@ -222,7 +222,7 @@ def test_what_a_reader_must_know_stands_under_the_table(board):
     text = printed(board)
     for words in (
         "20 training and 12 test scans",
-        "5 steps for each method",
+        "5 steps of learning from whole scans for each method",
         "seeds",
         "a fake machine",
         "torch 9.9",

@@ -173,7 +173,7 @@ def test_in_process_gives_the_same_bits_as_a_fork_and_an_interpreter(lab, monkey
         kept = lab.store.read(plan.folder)
         weights = (lab.store.cells / plan.folder / "checkpoint.safetensors").read_bytes()
         found.append((kept.head.tobytes(), weights))
-        assert kept.ledger["steps"] == 6
+        assert kept.ledger["steps"] - kept.ledger["apart_steps"] == 6
         assert kept.ledger["peak_memory_bytes"] > 1e7
     assert found[0] == found[1] == found[2]
 

@@ -34,7 +34,7 @@ def one_step(name, batch, on):
     method = METHODS[name]
     model = method.load()(tuple(batch.target.shape[1:]), 3, 8, **method.options).train()
     count = checkpoint_blocks(model) if on else 0
-    stage = next(stage for stage in stages_of(model) if stage.keep is None)
+    stage = next(stage for stage in stages_of(model) if not stage.apart)
     kept = []
 
     def pack(tensor):

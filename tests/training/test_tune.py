@@ -261,10 +261,10 @@ def test_an_error_of_the_network_is_no_fault_of_a_setting(row, data, monkeypatch
 def test_a_budget_without_a_step_of_each_stage_for_a_trial_is_refused(data, monkeypatch):
     from benchmark.methods import METHODS
 
-    settings = replace(SETTINGS, budget="12 steps")
+    settings = replace(SETTINGS, budget="8 samples")
     method = METHODS["mmwfanet"].settled()
-    method = tuned(method, set(), settings.as_dict(), 4, tuple(e.id for e in data.train[::4]))
-    words = "12 steps is too small for --tune 4: .* takes 2 steps at least; .* --budget '24 steps'"
+    method = tuned(method, set(), settings.as_dict(), 2, tuple(e.id for e in data.train[::4]))
+    words = "8 samples is too small for --tune 2: .* takes 3 samples at least; .* --budget '18 samp"
     with pytest.raises(CellFailed, match=words):
         run(method, data, settings)
 
