@@ -396,7 +396,8 @@ def presence_error(output: dict[str, Tensor], batch: Batch) -> Tensor:
     """Mean cross entropy of ``slice_presence``, (B, Z, 4), against slices that hold calcium."""
     # the Agatston scores can be 0 where there is calcium: lesions below 1 mm2; the volume is not
     volume = batch.slice_scores[..., PRESENCE_FROM]
-    return F.binary_cross_entropy_with_logits(output["slice_presence"], (volume > 0).float())
+    logits = output["slice_presence"]
+    return F.binary_cross_entropy_with_logits(logits, (volume > 0).to(logits.dtype))
 
 
 def amount_error(output: dict[str, Tensor], batch: Batch) -> Tensor:

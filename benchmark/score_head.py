@@ -109,14 +109,14 @@ class SliceSum(nn.Module):
             (B, Z, 4), logits, and ``slice_amounts`` (B, Z, 12), ln(1 + what the slice adds if it
             holds calcium).
         """
-        outputs = outputs.float()
+        outputs = _wide(outputs)
         if self.form == "logarithms":
             return {"scores": outputs.sum(dim=1)}
         if self.form == "scores":
             parts = SCALE * F.softplus(outputs)
             more = {}
         else:
-            logits = self.presence(codes).float()
+            logits = _wide(self.presence(codes))
             amounts = F.softplus(outputs)
             chance = torch.sigmoid(logits).repeat(1, 1, SCORE_COUNT // PRESENCES)
             parts = chance * torch.expm1(amounts.clamp(max=LARGEST_LOG))
@@ -126,6 +126,11 @@ class SliceSum(nn.Module):
             "slice_scores": torch.log1p(parts),
             **more,
         }
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Half precision as float32; what is wider stays as it is."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _inverse_softplus(value: float) -> float:

@@ -60,7 +60,8 @@ def test_gradients_and_statistics_are_equal_and_less_is_kept(name, data):
     for key, grad in grads.items():
         torch.testing.assert_close(theirs[key], grad, rtol=1e-5, atol=1e-7)
     for key, buffer in buffers.items():
-        assert torch.equal(counted[key], buffer), key
+        # what was not measured yet is NaN on both sides
+        torch.testing.assert_close(counted[key], buffer, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["unet3d", "mmwfanet"])
