@@ -8,7 +8,7 @@ from collections.abc import Callable
 from benchmark.training.clock import Spending
 
 Report = Callable[[str, float, float, float], None]
-"""Called as ``report(stage, share spent of the whole budget, loss, seconds left)``."""
+"""Called as ``report(stage, share of the training that is done, loss, seconds left)``."""
 
 SECONDS_BETWEEN_POINTS = 0.5
 MEMORY = 0.9
@@ -33,7 +33,21 @@ class LossCurve:
         self.points: list[tuple[str, float, int, float | None]] = []
         self._spending, self._report = spending, report
         self._started = time.monotonic()
+        self._span = (0.0, 1.0, 0.0, 1.0)
         self.begin("")
+
+    def span(self, begin: float, end: float, first: float, last: float) -> None:
+        """How far a training is when a stage begins and ends, for the time left.
+
+        Parameters
+        ----------
+        begin, end : float
+            Of all that the method spends, in the budget's unit.
+        first, last : float
+            By the stages' shares of a budget in seconds: steps of a head on kept features are many
+            and take next to no time.
+        """
+        self._span = (begin, end, first, last)
 
     def begin(self, stage: str) -> None:
         """A stage begins: its loss is another quantity than the last one's."""
@@ -51,8 +65,10 @@ class LossCurve:
         self._last = now
         share = self._point()
         if self._report is not None:
-            left = (now - self._started) * (1 - share) / max(share, 1e-6)
-            self._report(self._stage, share, self._smooth, left)
+            begin, end, first, last = self._span
+            done = first + (last - first) * min(1.0, (share - begin) / max(end - begin, 1e-9))
+            left = (now - self._started) * (1 - done) / max(done, 1e-6)
+            self._report(self._stage, done, self._smooth, left)
 
     def end(self) -> None:
         """The stage is over."""

@@ -170,6 +170,7 @@ class Trainer:
         if self._whole_budget and (words := parts.too_small(sizes, budget)):
             raise CellFailed(words)
         ends = parts.ends(sizes, budget)
+        self._shares = [stage.share for stage in stages]
         # with what is counted apart
         self.spending.budget = Budget(max(ends), budget.unit)
         return list(stages), [end / max(ends) for end in ends]
@@ -179,6 +180,8 @@ class Trainer:
     ) -> None:
         """One stage from its beginning, or from within as a snapshot has it."""
         self.model.train()
+        costs = [0.0, *itertools.accumulate(self._shares)]
+        self.curve.span(begin, end, costs[place], costs[place + 1])
         self.spending.apart = bool(stage.apart) and self.spending.budget.unit in parts.COUNTED
         size = self.settings.batch_size * stage.batch_scale
         if fault := self.group.fault(min(size, len(self.data))):
