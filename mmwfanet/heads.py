@@ -94,7 +94,8 @@ class ScoreHead(nn.Module):
         super().__init__()
         self.pooled = pooled
         cells = pooled**2 if pooled else slice_size[0] * slice_size[1]
-        self.first = nn.Linear(channels * cells, self.hidden)
+        # a bias before a batch norm does nothing, and Adam moves it by rounding alone
+        self.first = nn.Linear(channels * cells, self.hidden, bias=not norm)
         self.norm = nn.BatchNorm1d(self.hidden) if norm else nn.Identity()
         self.activation = nn.LeakyReLU(0.1) if norm else nn.ReLU()
         self.dropout = nn.Dropout(dropout)
