@@ -1,9 +1,12 @@
 """Parameters of each network at its published width, beside the published number."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from benchmark.methods import METHODS
+from benchmark.runs.plan import make_cell
 from benchmark.suites.load import load_suite
 
 PUBLISHED = {
@@ -25,3 +28,16 @@ def test_the_paper_tier_builds_networks_of_the_published_size(name):
         model = method.load()(settings.grid, 3, settings.of(name).width, **method.options)
     number, tolerance = PUBLISHED[name]
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(number, rel=tolerance)
+
+
+def test_a_cell_depends_on_its_own_width_alone():
+    settings = load_suite("table1").scales["quick"].settings
+    wide = replace(settings, widths={"sslln": 32})
+
+    def key(name, values):
+        return make_cell(METHODS[name].settled(), 0, values.as_dict(), "", "", "cpu", 1).key
+
+    assert key("unet3d", wide) == key("unet3d", settings)
+    assert key("sslln", wide)["settings"]["width"] == 32
+    assert wide.of("sslln").width == 32
+    assert wide.of("unet3d") == replace(settings, options=None)

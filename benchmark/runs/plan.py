@@ -170,8 +170,9 @@ def make_cell(
 
 def _own_settings(settings: dict, family: str) -> dict:
     """What of a tier's settings a cell depends on: another method's options and width do not."""
-    width = (settings.get("widths") or {}).get(family, settings["width"])
-    return {k: v for k, v in settings.items() if k not in ("options", "widths")} | {"width": width}
+    own = {name: value for name, value in settings.items() if name not in ("options", "widths")}
+    widths = settings.get("widths") or {}
+    return {**own, "width": widths[family]} if family in widths else own
 
 
 @cache
