@@ -244,8 +244,10 @@ class Trainer:
             first = None
             if measured is None and share >= HALF_WAY and count >= LEAST_STEPS:
                 alone = self.group.count == 1 and self.settings.compile == "none"
+                # a trial of a search keeps no ledger of its stages
+                wanted = alone and self._watch is None
                 measured = (
-                    gradient_shares(self.model, place, batch, self._autocast) if alone else {}
+                    gradient_shares(self.model, place, batch, self._autocast) if wanted else {}
                 )
             factor = learning_rate_factor(self.settings, share)
             for group in (*optimiser.param_groups, *(opponent.param_groups if opponent else ())):

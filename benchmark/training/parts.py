@@ -24,8 +24,8 @@ class Part:
         Scans of a step.
     passed : int
         Scans that it sees once before its steps, to keep their features.
-    apart : bool
-        See :class:`benchmark.contract.Stage`.
+    apart : float
+        Multiple of a budget of steps or samples that it takes on top of it; 0 within it.
     """
 
     share: float
@@ -84,13 +84,15 @@ def ends(parts: Sequence[Part], budget: Budget) -> list[float]:
     if unit not in COUNTED:
         return [amount * share for share in itertools.accumulate(part.share for part in parts)]
     within = math.fsum(part.share for part in parts if not part.apart)
-    found, shared, beside = [], 0.0, 0
+    found, own, beside = [], [], 0
     for place, part in enumerate(parts):
         if part.apart:
             beside += _whole_steps(part, amount * part.apart, unit)
         else:
-            shared += amount * part.share / within
+            own.append(part.share)
         later = sum(other.least(unit) for other in parts[place + 1 :] if not other.apart)
+        # summed anew each time: the last one's share is 1 to the digit, and there are whole steps
+        shared = amount * (math.fsum(own) / within)
         found.append(min(shared, amount - later) + beside)
     return found
 

@@ -148,6 +148,14 @@ def test_stages_apart_come_on_top_of_steps_and_samples_and_share_seconds():
     assert parts.ends(three, Budget(3, "samples")) == pytest.approx([3, 6, 6 + 9 + 6])
 
 
+@pytest.mark.parametrize("shares_of", [(1, 5, 8), (3, 7, 4, 9), (2, 9), (1, 1, 1, 3)])
+def test_the_last_stage_ends_with_the_budget_to_the_digit(shares_of):
+    """Budgets of steps and samples are whole numbers, whatever the shares round to."""
+    stages = [Part(part / sum(shares_of), 2, 0, 0.0) for part in shares_of]
+    for amount in range(len(stages), 3000):
+        assert parts.ends(stages, Budget(amount, "steps"))[-1] == amount
+
+
 def test_a_budget_below_a_step_of_each_stage_is_refused():
     two = [Part(0.75, 3, 0, 0.0), Part(0.25, 6, 0, 0.0)]
     for text, need in (("1 steps", 2), ("8 samples", 9)):
