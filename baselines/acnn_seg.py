@@ -42,16 +42,9 @@ class ACNNSeg(nn.Module):
       shape, lesions have none: one-hot cells, as published, gave a code that tells how much calcium
       there is and hardly whose or where. ``labels="cells"`` has them, with a convolutional
       autoencoder whose cross entropy weighs the four classes equally in sum.
-    * A linear reading of the code names the artery of a held-out map of one artery's lesions,
-      recall of LAD, LCX, RCA: 1.00, 1.00, .95 with heat, .61, .89, .70 with cells. Correlation of
-      the decoded with the true heat: .90, .82, .85 against .41, .41, .39; Dice of the decoded cells
-      .004. (400 steps on 260 phantoms of another seed than the cohort's, 100 held out.)
-    * Published is a weight of .01, which gives the code .4 to 1 % of the gradient in the trunk of
-      the segmenter; .2, the default, gives it 6 to 18 % (in one step of eight 55 %). No effect on
-      the masks was told apart from chance: F1 whole with and without the code was .678 and .653,
-      .625 and .660 (two seeds, 120 steps after 200 of the autoencoder, cross entropy with a
-      generalised Dice, development phantoms), and .737 with .01 in the first of them; LAD .72 and
-      .68, .71 and .70; RCA .55 and .50, .50 and .60; none of them had found the LCX by then.
+    * Published is a weight of .01, which gives the code next to no share of the gradient in the
+      segmenter's trunk; the default is .2. The board shows the share, suite ``parts`` the pair with
+      and without the code. That it helps the masks has not been shown.
     * Outside the candidates a cell is background by definition, for the softmax as for the
       reference.
     * A fifth of the budget goes to the autoencoder, with ``code_weight=0`` as well: the pair with
@@ -82,10 +75,8 @@ class ACNNSeg(nn.Module):
         "segmenter: the suite's 3D U-Net (no code was published)",
         "code of coarse heat maps of each artery's lesions (12 x 16 x 16 mm on the quick grid), "
         "not of cells",
-        "a linear reading of the code names the artery of held-out development phantoms: recall of "
-        "LAD, LCX, RCA 1.00, 1.00, .95 (with cells .61, .89, .70)",
-        "code weight .2, not .01: 6 to 18 % of the gradient in the trunk, not 1 %; no effect on F1 "
-        "told apart from chance on development phantoms (+.025 and -.035 with it, two seeds)",
+        "code weight .2, not .01, which leaves the term next to no share of the gradient; that the "
+        "code helps the mask has not been shown (suite parts has the pair)",
         "a fifth of the budget goes to the label autoencoder (label reconstruction), with or "
         "without the code",
         "softmax outside the candidates is set to background before the encoder",

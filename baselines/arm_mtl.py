@@ -23,7 +23,7 @@ from baselines.blocks import (
     volume_of,
 )
 from benchmark.contract import SCORE_COUNT, Batch, Stage, score_error, segmentation_loss
-from benchmark.score_head import HEAD_SAMPLES, SliceSum
+from benchmark.score_head import HEAD_SAMPLES, SliceSum, kept_note
 from mmwfanet.blocks import concatenate
 from mmwfanet.dependency import ReverseMapping
 
@@ -48,13 +48,13 @@ class ARMMTL(nn.Module):
     * Trunk: a residual encoder-decoder on axial slices (torchvision's 2D basic blocks), three
       scales, for the 2D MRI slices of the original; folded 2 x 2 in plane.
     * The segmentation head is a 1x1 convolution; the head of scores goes from 5 x 5 in-plane maxima
-      of each slice to 128 (batch norm) to 12 (softplus), summed over the slices.
+      of each slice to 128 (batch norm) to 12, in the suite's form.
     * The reverse network maps the 12 indices to the scan's map of features (the maximum of the 5 x
       5 maps over the slices), not to voxels: lesions are smaller than any image it could draw.
     * Pairs: (features of the image, estimated indices) against (reversed features, true indices);
       the discriminator is told them apart, both networks are trained to confuse it (weight 0.5),
       and the reverse network to come near the features (weight 0.1). The features are drawn towards
-      the reversed ones as well (``attached``), or the reverse mapping taught the trunk nothing.
+      the reversed ones as well (``attached``), else the reverse mapping teaches it nothing.
     * The discriminator learns from the pairs of the step before, which saves a second pass;
       spectral normalisation and features of norm 1 keep it from outweighing the two tasks. The
       reverse network has layer norm, for batches of one scan.
@@ -89,7 +89,7 @@ class ARMMTL(nn.Module):
         "reverse weight 0.1 with features that are drawn to their reversal",
         "slices add up as scores: a probability of calcium times an amount",
         "scores weigh 0.1 while the trunk learns",
-        "last quarter of the budget: the head, forwards and in reverse, on kept features",
+        kept_note("the head, forwards and in reverse,"),
         FOLD_NOTE,
     )
 

@@ -12,7 +12,7 @@ from baselines.blocks import (
     use_channels_last,
 )
 from benchmark.contract import SCORE_COUNT, Batch, Stage, score_error
-from benchmark.score_head import HEAD_SAMPLES, SliceSum
+from benchmark.score_head import HEAD_SAMPLES, SliceSum, kept_note
 from mmwfanet.dependency import RelationPrior
 
 UPDATE_EVERY = 10
@@ -68,7 +68,7 @@ class DMTRL(nn.Module):
         "times an amount",
         "batch norm in the CNN, no dropout",
         "relation term: Omega every 10 steps, mixed with 1 % identity; penalty weight 0.001",
-        "last quarter of the budget: LSTM and linear layer alone, on kept slice features",
+        kept_note("LSTM and linear layer"),
         "the suite's loss of scores, of the scan and slice by slice",
     )
 

@@ -17,7 +17,7 @@ from baselines.blocks import (
     use_channels_last,
 )
 from benchmark.contract import Batch, Stage, score_error
-from benchmark.score_head import HEAD_SAMPLES
+from benchmark.score_head import HEAD_SAMPLES, kept_note
 
 LOWEST = 5
 """The encoder halves a slice while this many positions are left (80 to 5 in the original)."""
@@ -67,7 +67,7 @@ class IndicesNet(nn.Module):
         "per axial slice; slices add up as scores: a probability of calcium times an amount",
         "the code is the lowest 5 x 5 map; the 1x1 code of 512 values is left out",
         "regressor: 5x5 convolutions, then a 5 x 5 grid of maxima, 128 hidden units, 12 outputs",
-        "last quarter of the budget: the layers after that grid alone, on kept features",
+        kept_note("the layers after that grid"),
         "the suite's loss of scores, of the scan and slice by slice; reconstruction weight 10",
         FOLD_NOTE,
     )

@@ -57,21 +57,8 @@ class SSLLN(nn.Module):
       may be nothing to see; ``"slices"`` one for each slice with lesions of the artery.
     * The landmark loss is a sigmoid cross entropy in which the cells near landmarks and the others
       weigh the same; the segmentation loss counts candidates, as for all networks.
-    * The weight is not published. Measured on development phantoms (150 steps, one seed, cross
-      entropy with a generalised Dice): F1 of LAD, LCX, RCA, whole, and the landmarks' share of the
-      gradient in the trunk in four steps.
-
-      ================  ====  ====  ====  =====  ==============
-      landmarks         LAD   LCX   RCA   whole  gradient share
-      ================  ====  ====  ====  =====  ==============
-      none              .81   .53   .59   .750
-      centroid, 1       .78   .50   .61   .746   3 to 24 %
-      lesions, 1        .78   .45   .66   .744   17 to 33 %
-      lesions, .3       .82   .59   .62   .762   4 to 27 %
-      ================  ====  ====  ====  =====  ==============
-
-      So each lesion has a landmark, with weight .3. Another seed gave .671 with and .707 without it
-      (100 steps, gradient share 9 to 25 %): neither help nor harm is told apart from chance.
+    * The weight is not published; .3 is ours. The board shows the landmarks' share of the gradient,
+      suite ``parts`` the pair with and without them. That they help the masks has not been shown.
     * The atlas propagation that refines the shape afterwards is dropped: lesions have no atlas.
     * Two neighbours on either side (the text's number is not known to us).
     * The input is folded 2 x 2 in plane, and a scale with fewer than 3 positions across is left out
@@ -101,8 +88,7 @@ class SSLLN(nn.Module):
         "atlas refinement dropped: lesions have no atlas",
         "landmarks: centroid of each lesion, a Gaussian of 2 cells in the heat map of its artery; "
         "weight .3",
-        "on development phantoms landmarks have 4 to 27 % of the gradient in the trunk; no effect "
-        "on F1 told apart from chance (+.012 and -.036 with them, two seeds)",
+        "that landmarks help the mask has not been shown (suite parts has the pair)",
         "two neighbouring slices on either side as channels",
         FOLD_NOTE,
         "a scale with fewer than 3 positions across the slice is left out",

@@ -173,8 +173,7 @@ class Stage:
         Where above 0, a budget of steps or samples does not hold the stage, so that every method
         learns from as many whole scans: a pretraining that sees no image, say. It then takes this
         multiple of the budget on top, and the board shows it. Device-seconds and operations count
-        all the same. A stage with `keep`, whose steps are next to nothing, has 1 unless it says
-        otherwise.
+        all the same. A stage with `keep`, whose steps are cheap, has 1 unless it says otherwise.
     """
 
     name: str
@@ -318,8 +317,7 @@ def segmentation_loss(logits: Tensor, batch: Batch) -> Tensor:
     """The suite's one loss of a mask: cross entropy plus generalised Dice, on the candidates.
 
     Every network that segments is trained with it, so that a row does not owe its place to its
-    loss: on its own, the Dice term is worth as much on the board as a change of network
-    (docs/recipe.md has the figures). A network whose paper asks for another loss offers that as an
+    loss (docs/recipe.md). A network whose paper asks for another loss offers that as an
     option, a row of its own.
 
     Parameters

@@ -22,7 +22,7 @@ PRESENCES = 4
 
 LAST_LAYER_SD = 0.1
 """SD of the first weights of the last layers. With 0.01 the layers below hardly get a gradient in a
-short budget; with 0.3 the first hundred steps undo what they began with."""
+short budget."""
 
 FIRST_PRESENCE = 0.1
 """First probability that a slice holds calcium of an artery."""
@@ -35,7 +35,16 @@ LARGEST_LOG = 15.0
 
 HEAD_SAMPLES = 4.0
 """In a budget of steps or samples, scans that a head on kept features sees for each that its trunk
-saw. A step costs a hundredth of the trunk's, and a head goes on learning for thousands of them."""
+saw. A step is much cheaper than the trunk's (the board has both rates), and a head goes on learning
+for thousands of them."""
+
+
+def kept_note(what: str, share: float = 0.25) -> str:
+    """How long the layers of a head learn on kept features, for a method's notes."""
+    return (
+        f"{what} alone on kept features: the last {share:.0%} of a budget in seconds or FLOPs; "
+        f"{HEAD_SAMPLES:g} samples for each of the trunk's on top of one in steps or samples"
+    )
 
 
 class SliceSum(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 
 from benchmark.contract import DICE_WEIGHTINGS
-from benchmark.score_head import FORMS
+from benchmark.score_head import FORMS, kept_note
 from mmwfanet.fusion import CLOSED, FUSION_NOTES, FUSIONS, GATES
 from mmwfanet.losses import INTER_FORMS
 
@@ -134,7 +134,7 @@ DEFAULT_NOTES = {
     "intra": "intra-task term (R_intra) beside the optimiser's weight decay, which the paper lacks",
     "inter": "inter-task term (R_inter) in a form with a gradient, on kept features as well; as "
     "printed it rewards what the text penalises (inter)",
-    "share": "last quarter of the budget: score head on kept features (head_share)",
+    "share": kept_note("score head (head_share)"),
     "weights": "omega_1 = 1, omega_2 = 0.3, lambda_2 = 0.2 are ours: the text prints none of them",
 }
 """What is to be said of the network with its default options."""
@@ -172,7 +172,7 @@ def notes_of(options: Mapping) -> tuple[str, ...]:
     if not (mask and head and o["head_share"]):
         del notes["share"]
     elif o["head_share"] != 0.25:
-        notes["share"] = f"last {o['head_share']:.0%} of the budget: score head on kept features"
+        notes["share"] = kept_note("score head", o["head_share"])
     if not (mask and head) or o["task_weights"] != "fixed":
         del notes["weights"]
     else:
