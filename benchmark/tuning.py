@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from benchmark.cohorts.base import Record
 from benchmark.cohorts.split import Split, make_split
 from benchmark.errors import UserError
-from benchmark.training.settings import Budget, Settings
+from benchmark.training.settings import COUNTED, Budget, Settings
 from benchmark.tunable import MULTIPLES, RATES, fault_of, is_number, spec_of
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def tuned(
     for name, spec in stated.items():
         if name in changed or (not fresh and name not in RATES):
             continue
-        if name == "width" and unit in ("steps", "samples"):
+        if name == "width" and unit in COUNTED:
             continue  # a wider network would cost nothing
         if name == "weight_decay" and not (
             settings["optimiser"] == "adamw" and settings["weight_decay"]
@@ -195,7 +195,7 @@ def trial_budget(budget: Budget, trials: int) -> Budget:
         If that is less than a step or a scan.
     """
     each = budget.amount * SHARE / trials
-    if budget.unit in ("steps", "samples"):
+    if budget.unit in COUNTED:
         each = math.floor(each + 1e-9)
         if each < 1:
             least = math.ceil(trials / SHARE - 1e-9)

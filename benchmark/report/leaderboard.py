@@ -22,8 +22,7 @@ from benchmark.report.searches import how_tuned, what_was_chosen
 from benchmark.report.spent import slowed
 from benchmark.runs.joined_plan import described, formats_in_words, places_of
 from benchmark.runs.store import KeptCell
-from benchmark.training.parts import COUNTED
-from benchmark.training.settings import Budget
+from benchmark.training.settings import COUNTED, Budget
 
 RANKED: tuple[Column, ...] = (
     *((metric, target) for metric in ("F1", "sensitivity", "PPV") for target in TARGETS),

@@ -140,7 +140,7 @@ def make_cell(
         "options": method.options,
         "source": hashlib.sha256(source.encode()).hexdigest(),
         "harness": harness_hash(),
-        "settings": _own_settings(settings, method.family),
+        "settings": own_settings(settings, method.family),
         "cohort": fingerprint,
         "split": split_hash,
         "seed": seed,
@@ -168,7 +168,7 @@ def make_cell(
     return CellPlan(method, seed, folder, key, weights, start, broken)
 
 
-def _own_settings(settings: dict, family: str) -> dict:
+def own_settings(settings: dict, family: str) -> dict:
     """What of a tier's settings a cell depends on: another method's options and width do not."""
     own = {name: value for name, value in settings.items() if name not in ("options", "widths")}
     widths = settings.get("widths") or {}

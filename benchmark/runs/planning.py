@@ -16,7 +16,7 @@ from benchmark.errors import UserError
 from benchmark.methods import Method, find, with_own_titles
 from benchmark.runs.display import counted, duration
 from benchmark.runs.finished import FinishedRun
-from benchmark.runs.plan import CellPlan, Plan, make_cell
+from benchmark.runs.plan import CellPlan, Plan, make_cell, own_settings
 from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, Store
 from benchmark.suites.schema import Scale, Suite
@@ -220,11 +220,8 @@ def _settle(method: Method, settings: dict) -> tuple[Method, str | None]:
     if method.external:
         stated.try_to_build()
         return stated, None
-    outputs = stated.try_to_build(
-        TRIAL_GRID,
-        CHANNEL_COUNT,
-        (settings.get("widths") or {}).get(method.family, settings["width"]),
-    )
+    width = own_settings(settings, method.family)["width"]
+    outputs = stated.try_to_build(TRIAL_GRID, CHANNEL_COUNT, width)
     return replace(stated, outputs=outputs), None
 
 

@@ -24,7 +24,7 @@ from benchmark.training.curve import LossCurve, Report
 from benchmark.training.gradients import HALF_WAY, LEAST_STEPS, gradient_shares
 from benchmark.training.outside import Outside
 from benchmark.training.recipe import autocast, learning_rate_factor, make_optimiser
-from benchmark.training.settings import Budget, Settings
+from benchmark.training.settings import COUNTED, Budget, Settings
 
 GRADIENT_NORM = 5.0
 """Gradients are clipped to this norm: small batches hold a rare large lesion."""
@@ -182,7 +182,7 @@ class Trainer:
         self.model.train()
         costs = [0.0, *itertools.accumulate(self._shares)]
         self.curve.span(begin, end, costs[place], costs[place + 1])
-        self.spending.apart = bool(stage.apart) and self.spending.budget.unit in parts.COUNTED
+        self.spending.apart = bool(stage.apart) and self.spending.budget.unit in COUNTED
         size = self.settings.batch_size * stage.batch_scale
         if fault := self.group.fault(min(size, len(self.data))):
             raise CellFailed(fault)

@@ -7,10 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.training.settings import Budget
-
-COUNTED = ("steps", "samples")
-"""Units of what is learnt from; the others are of what it costs."""
+from benchmark.training.settings import COUNTED, Budget
 
 
 @dataclass(frozen=True)

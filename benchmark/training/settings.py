@@ -10,6 +10,9 @@ from typing import Literal
 from benchmark.errors import UserError
 
 UNITS = ("device-seconds", "steps", "samples", "flops")
+COUNTED = ("steps", "samples")
+"""Units of what is learnt from, in whole numbers; the others are of what it costs."""
+
 _SUFFIXES = {
     "s": "device-seconds",
     "device-seconds": "device-seconds",
@@ -72,7 +75,7 @@ class Budget:
             raise UserError(f"budget unit {self.unit!r} is unknown; choose from {', '.join(UNITS)}")
         if not 0 < self.amount < float("inf"):
             raise UserError(f"a budget must be a positive number, not {self.amount}")
-        if self.unit in ("steps", "samples") and self.amount != int(self.amount):
+        if self.unit in COUNTED and self.amount != int(self.amount):
             raise UserError(
                 f"a budget of {self.amount:g} {self.unit}: there are whole {self.unit} only"
             )

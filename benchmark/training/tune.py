@@ -21,7 +21,7 @@ from benchmark.training.curve import Report
 from benchmark.training.determinism import Determinism
 from benchmark.training.loop import CellFailed
 from benchmark.training.prepare import Prepared
-from benchmark.training.settings import Budget, Settings
+from benchmark.training.settings import COUNTED, Budget, Settings
 from benchmark.training.trial import Build, TooSmall, Trials
 from benchmark.training.trials import UNITS, Outcome, Record, Study
 from benchmark.training.validation import objective_words
@@ -185,7 +185,7 @@ def _choose(
         "history": [one.as_dict() for one in outcomes],
     }
     entry["words"] = _in_words(entry, outcomes, best, f"{held:.4g} of {budget}", seed)
-    left = int(rest) if budget.unit in ("steps", "samples") else rest
+    left = int(rest) if budget.unit in COUNTED else rest
     return Searched(
         replace(method, options={**method.options, **options}),
         replace(settings, **values, budget=f"{left!r} {budget.unit}"),
