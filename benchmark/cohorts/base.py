@@ -105,6 +105,11 @@ class Cohort(ABC):
         Where it is not, such a scan is taken for a patient, and the board says so.
     passed_over : tuple of str
         Sentences that count what lies among the scans and was not read; part of `notes` too.
+    usual : tuple of int or None
+        Training and test scans that `benchmark data` means where nobody says how many; None for
+        all there are.
+    planned : bool
+        Whether scores of records are those a scan was made with, which noise and readers change.
     tell : callable or None
         Called with one line for what is noticed while scans are read: every warning of `benchmark
         data check`. None keeps silent, for a caller who says it otherwise.
@@ -114,6 +119,8 @@ class Cohort(ABC):
     notes: tuple[str, ...] = ()
     one_scan_a_patient: bool = False
     passed_over: tuple[str, ...] = ()
+    usual: tuple[int, int] | None = None
+    planned: bool = False
     tell: Callable[[str], None] | None = None
 
     @abstractmethod

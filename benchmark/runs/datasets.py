@@ -77,7 +77,8 @@ def check_data(
     refused = 0
     with display.counting(f"checking {cohort.name}") as progress:
         for done, id in enumerate(ids, start=1):
-            fault = _fault(cohort.load(id), records[id].agatston)
+            expected = None if cohort.planned else records[id].agatston
+            fault = _fault(cohort.load(id), expected)
             if fault:
                 refused += 1
                 display.say(f"refused  {id:<24} {fault}")
@@ -258,7 +259,7 @@ def describe_data(
     if not isinstance(cohort, PhantomCohort):
         return []
     from benchmark.cohorts.phantom.describe import describe
-    from benchmark.cohorts.phantom.drawing import draw
+    from benchmark.cohorts.phantom.pictures import draw
 
     ids = _ids(cohort, train, test)
     with display.counting(f"cohort {cohort.name}") as progress:
@@ -266,10 +267,22 @@ def describe_data(
     with display.counting(f"measuring {cohort.name}") as progress:
         rows = describe(cohort, ids, progress)
     display.say("")
-    wide = [max(len(getattr(row, name)) for row in rows) for name in ("quantity", "literature")]
-    display.say(f"{f'measured on {len(ids)} scans':<{wide[0]}}  {'literature':<{wide[1]}}  phantom")
-    for row in rows:
-        display.say(f"{row.quantity:<{wide[0]}}  {row.literature:<{wide[1]}}  {row.phantom}")
+    cells = [
+        ("" if row.good else "out", row.quantity, row.value(), row.target(), row.source)
+        for row in rows
+    ]
+    heading = ("", f"measured on {len(ids)} scans", "phantom", "target", "source")
+    wide = [max(len(row[k]) for row in (heading, *cells)) for k in range(5)]
+    for row in (heading, *cells):
+        display.say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip())
+    out = [row.quantity for row in rows if not row.good]
+    display.say("")
+    display.say(
+        f"{len(out)} of {sum(row.judged for row in rows)} rows lie outside their target: "
+        f"{'; '.join(out)}"
+        if out
+        else f"all {sum(row.judged for row in rows)} rows with a target reach it"
+    )
     return draw(cohort, ids, folder)
 
 
@@ -292,13 +305,13 @@ def split_table(cohort: Cohort, split: Split) -> list[str]:
 
 
 def _ids(cohort: Cohort, train: int | None, test: int | None) -> tuple[str, ...]:
-    if train is None and test is None:
+    if train is None and test is None and cohort.usual is None:
         return tuple(record.id for record in cohort.records())
     split = tier_split(cohort, train, test, ("train", "test"))
     return (*split.train, *split.test)
 
 
-def _fault(scan, agatston: float) -> str:
+def _fault(scan, agatston: float | None) -> str:
     """What is wrong with a scan that a program made; empty if nothing."""
     if scan.labels is None or scan.labels.shape != scan.voxels.shape:
         return "labels do not lie on the scan's grid"
@@ -310,6 +323,6 @@ def _fault(scan, agatston: float) -> str:
         found = score_scan(scan.voxels, scan.labels, scan.spacing)[0, 3]
     except ValueError as error:
         return str(error)
-    if not np.isclose(found, agatston, rtol=1e-5, atol=0.01):
+    if agatston is not None and not np.isclose(found, agatston, rtol=1e-5, atol=0.01):
         return f"Agatston {found:.2f}, but its record says {agatston:.2f}"
     return ""

@@ -17,7 +17,8 @@ from benchmark.suites.schema import nearest
 __all__ = ["COHORTS", "DATA", "default_cache", "open_cohort", "tier_split"]
 
 COHORTS = {
-    "phantom": "676 virtual patients made on this machine, nothing to download",
+    "phantom": "2,700 virtual patients in gated calcium scans, made on this machine",
+    "phantom-wide": "the same people in chest CTs and on other scanners, for networks that meet any",
 }
 """Cohorts by name; --data PATH takes the place of any."""
 
@@ -82,7 +83,7 @@ def open_cohort(
         )
     from benchmark.cohorts.phantom import PhantomCohort
 
-    return PhantomCohort(spacing=spacing, cache=cache)
+    return PhantomCohort(spacing=spacing, cache=cache, name=name)
 
 
 def tier_split(
@@ -98,10 +99,10 @@ def tier_split(
     ----------
     cohort : Cohort
     train, test : int or None
-        Scans the tier asks for; None takes all.
+        Scans the tier asks for; None takes all, or the cohort's usual numbers.
     exact : container of str
         "train" or "test", where the number was asked for by a person: then it must be there.
-        Otherwise all there are is enough, as tiers are made for 676 scans.
+        Otherwise all there are is enough, as tiers are made for the phantom.
     choice : SplitChoice, optional
         How to split; by default as the cohort's own file says, else by risk category.
 
@@ -113,6 +114,8 @@ def tier_split(
     records = cohort.records()
     if len(records) < 2:
         raise UserError(f"cohort {cohort.name}: {len(records)} scans cannot be split; add more")
+    if train is None and test is None and cohort.usual is not None:
+        train, test = cohort.usual
     choice = choice or getattr(cohort, "choice", None) or SplitChoice()
     whole = choose_split(records, choice, TRAINING_SHARE)
     if cohort.tell is not None:

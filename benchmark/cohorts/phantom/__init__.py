@@ -1,7 +1,5 @@
-"""The procedural cardiac CT phantom: 676 virtual patients of two centres."""
+"""The procedural phantom as cohorts: gated calcium scans, and chest CTs of the same people."""
 
-from benchmark.cohorts.phantom.cohort import PhantomCohort
-from benchmark.cohorts.phantom.difficulty import DEFAULT_DIFFICULTY, Difficulty
-from benchmark.cohorts.phantom.generate import VERSION, make_scan
+from benchmark.cohorts.phantom.cohort import COUNT, PROTOCOLS, PhantomCohort
 
-__all__ = ["DEFAULT_DIFFICULTY", "VERSION", "Difficulty", "PhantomCohort", "make_scan"]
+__all__ = ["COUNT", "PROTOCOLS", "PhantomCohort"]

@@ -11,10 +11,10 @@ from typing import BinaryIO
 import blosc2
 import numpy as np
 
-from benchmark.cohorts.base import Labels, Record, Scan
+from benchmark.cohorts.base import Labels, Scan
 from benchmark.errors import UserError
 
-_MAGIC = b"PHANTOM1"
+_MAGIC = b"PHANTOM3"
 _VOXELS = {
     "codec": blosc2.Codec.ZSTD,
     "clevel": 3,
@@ -28,31 +28,32 @@ def cache_path(folder: Path, id: str) -> Path:
     return folder / f"{id}.scan"
 
 
-def write_scan(path: Path, scan: Scan, record: Record) -> None:
-    """Write a scan with labels and its record; the file appears whole or not at all.
+def write_scan(path: Path, scan: Scan, owners: np.ndarray) -> None:
+    """Write a scan with its labels and true owners; the file appears whole or not at all.
 
     Layout: 8 bytes magic, 32 bytes SHA-256 of what follows, 4 bytes length of a JSON header
-    (little-endian), the header, voxels (int16) and labels (uint8), both compressed by Blosc2.
+    (little-endian), the header, voxels (int16), labels and owners (uint8), compressed by Blosc2.
 
     Raises
     ------
     UserError
         If the folder cannot be written.
     """
-    voxels = blosc2.compress2(np.ascontiguousarray(scan.voxels, "<i2"), typesize=2, **_VOXELS)
-    labels = blosc2.compress2(np.ascontiguousarray(scan.labels), typesize=1, **_VOXELS)
+    parts = {
+        "voxels": blosc2.compress2(np.ascontiguousarray(scan.voxels, "<i2"), typesize=2, **_VOXELS),
+        "labels": blosc2.compress2(np.ascontiguousarray(scan.labels), typesize=1, **_VOXELS),
+        "owners": blosc2.compress2(np.ascontiguousarray(owners), typesize=1, **_VOXELS),
+    }
     header = json.dumps(
         {
             "id": scan.id,
             "centre": scan.centre,
             "shape": scan.voxels.shape,
             "spacing": scan.spacing,
-            "agatston": record.agatston,
-            "risk": record.risk,
-            "voxel_bytes": len(voxels),
+            "bytes": {name: len(part) for name, part in parts.items()},
         }
     ).encode()
-    body = len(header).to_bytes(4, "little") + header + voxels + labels
+    body = len(header).to_bytes(4, "little") + header + b"".join(parts.values())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own for each process, so that two that make one scan do not collide.
@@ -69,8 +70,8 @@ def write_scan(path: Path, scan: Scan, record: Record) -> None:
         ) from error
 
 
-def read_scan(path: Path) -> tuple[Scan, Record] | None:
-    """Return a kept scan and its record, or None where there is none or it is damaged."""
+def read_scan(path: Path) -> Scan | None:
+    """Return a kept scan, or None where there is none or it is damaged."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -80,54 +81,56 @@ def read_scan(path: Path) -> tuple[Scan, Record] | None:
         return None
     start = 4 + int.from_bytes(body[:4], "little")
     header = json.loads(bytes(body[4:start]))
-    middle = start + header["voxel_bytes"]
+    middle = start + header["bytes"]["voxels"]
+    end = middle + header["bytes"]["labels"]
     shape = tuple(header["shape"])
     # straight into arrays that the caller may change
     voxels, labels = np.empty(shape, "<i2"), np.empty(shape, np.uint8)
     blosc2.decompress2(body[start:middle], voxels)
-    blosc2.decompress2(body[middle:], labels)
-    scan = Scan(
+    blosc2.decompress2(body[middle:end], labels)
+    return Scan(
         header["id"],
         header["centre"],
         voxels.astype(np.int16, copy=False),
         tuple(header["spacing"]),
         labels,
     )
-    return scan, Record(scan.id, scan.centre, header["agatston"], header["risk"])
 
 
-def read_labels(path: Path) -> Labels | None:
-    """Return the labels of a kept scan, or None where they cannot be read.
+def read_map(path: Path, which: str) -> Labels | None:
+    """Return labels or owners of a kept scan, or None where they cannot be read.
 
     Quick: voxels, nearly all of the file, are neither read nor unpacked, and so the check sum,
-    which is over both, is not compared. What `read_scan` gives is checked.
+    which is over all, is not compared. What `read_scan` gives is checked.
+
+    Parameters
+    ----------
+    which : str
+        ``"labels"`` or ``"owners"``.
     """
     try:
         with path.open("rb") as file:
             header = _read_header(file)
             if header is None:
                 return None
-            file.seek(header["voxel_bytes"], os.SEEK_CUR)
-            labels = np.empty(tuple(header["shape"]), np.uint8)
-            blosc2.decompress2(file.read(), labels)
-        return Labels(labels, tuple(header["spacing"]))
+            for name, length in header["bytes"].items():
+                if name == which:
+                    break
+                file.seek(length, os.SEEK_CUR)
+            found = np.empty(tuple(header["shape"]), np.uint8)
+            blosc2.decompress2(file.read(header["bytes"][which]), found)
+        return Labels(found, tuple(header["spacing"]))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 
 
-def read_record(path: Path) -> Record | None:
-    """Return the record of a kept scan from its header, or None where it cannot be read.
-
-    Quick: voxels are neither read nor checked.
-    """
+def is_kept(path: Path) -> bool:
+    """Say whether a scan is kept, by its header alone: voxels are neither read nor checked."""
     try:
         with path.open("rb") as file:
-            header = _read_header(file)
-        if header is None:
-            return None
-        return Record(header["id"], header["centre"], header["agatston"], header["risk"])
-    except (OSError, ValueError, KeyError):
-        return None
+            return _read_header(file) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _read_header(file: BinaryIO) -> dict | None:

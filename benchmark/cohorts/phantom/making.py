@@ -14,19 +14,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.calcium import risk_category, score_scan
-from benchmark.cohorts.base import Record, Scan
+import numpy as np
+
+from benchmark.cohorts.base import Scan
 from benchmark.cohorts.phantom.cache import cache_path, write_scan
-from benchmark.cohorts.phantom.difficulty import Difficulty
-from benchmark.cohorts.phantom.generate import Spacing, make_scan
 from benchmark.cores import usable_cores
 from benchmark.errors import UserError
+from benchmark.phantom import Patient, draw
+from benchmark.phantom.scanner import Spacing
 
 #: Fewer scans than this are not worth starting processes for.
 FEW = 4
+
+
+#: Beginning of the ids of scans of either protocol.
+STEMS = {"gated": "phantom", "wide": "wide"}
 
 
 @dataclass(frozen=True)
@@ -35,28 +40,40 @@ class Recipe:
 
     seed: int
     spacing: Spacing | None
-    difficulty: Difficulty
+    protocol: str
 
 
-def record_of(scan: Scan) -> Record:
-    """Return the record of a scan from its reference labels."""
-    agatston = round(float(score_scan(scan.voxels, scan.labels, scan.spacing)[0, 3]), 4)
-    return Record(scan.id, scan.centre, agatston, int(risk_category(agatston)))
+def scan_id(index: int, protocol: str = "gated") -> str:
+    """Return the id of a scan: index 0 is ``phantom-0001``, in chest CTs ``wide-0001``."""
+    return f"{STEMS[protocol]}-{index + 1:04d}"
 
 
-def make_and_keep(index: int, recipe: Recipe, folder: Path) -> tuple[Scan, Record]:
+def make_scan(index: int, recipe: Recipe) -> tuple[Scan, np.ndarray]:
+    """Make one scan; return it with the true owners of its voxels."""
+    patient = Patient.of(index, recipe.seed, recipe.protocol)
+    drawn = draw(patient, recipe.spacing)
+    scan = Scan(
+        scan_id(index, recipe.protocol),
+        patient.scanner.centre,
+        drawn.voxels,
+        drawn.spacing,
+        drawn.labels,
+    )
+    return scan, drawn.owners
+
+
+def make_and_keep(index: int, recipe: Recipe, folder: Path) -> Scan:
     """Make one scan and write it to the cache."""
-    scan = make_scan(index, recipe.seed, recipe.spacing, recipe.difficulty)
-    record = record_of(scan)
-    write_scan(cache_path(folder, scan.id), scan, record)
-    return scan, record
+    scan, owners = make_scan(index, recipe)
+    write_scan(cache_path(folder, scan.id), scan, owners)
+    return scan
 
 
 def make_many(
     indices: Sequence[int],
     recipe: Recipe,
     folder: Path,
-    made: Callable[[Record], None],
+    made: Callable[[str], None],
     workers: int | None = None,
 ) -> None:
     """Make scans in parallel and write them to the cache.
@@ -66,11 +83,11 @@ def make_many(
     indices : sequence of int
         Patients to make.
     recipe : Recipe
-        Seed, spacing and difficulty.
+        Seed, spacing and protocol.
     folder : Path
         Cache folder.
     made : callable
-        Called in this thread with the record of each scan as it is done.
+        Called in this thread with the id of each scan as it is done.
     workers : int, optional
         Processes; by default one for each core this process may use.
 
@@ -84,12 +101,12 @@ def make_many(
     workers = min(workers, len(indices))
     if workers <= 1 or len(indices) < FEW:
         for index in indices:
-            made(make_and_keep(index, recipe, folder)[1])
+            made(make_and_keep(index, recipe, folder).id)
         return
     orders: queue.SimpleQueue[int] = queue.SimpleQueue()
     for index in indices:
         orders.put(index)
-    answers: queue.SimpleQueue[Record | UserError] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[str | UserError] = queue.SimpleQueue()
     processes = [_start() for _ in range(workers)]
     try:
         for process in processes:
@@ -125,7 +142,7 @@ def _start() -> subprocess.Popen[str]:
 def _drive(
     process: subprocess.Popen[str],
     orders: queue.SimpleQueue[int],
-    answers: queue.SimpleQueue[Record | UserError],
+    answers: queue.SimpleQueue[str | UserError],
     recipe: Recipe,
     folder: Path,
 ) -> None:
@@ -133,7 +150,7 @@ def _drive(
     fixed = {
         "seed": recipe.seed,
         "spacing": recipe.spacing,
-        "difficulty": asdict(recipe.difficulty),
+        "protocol": recipe.protocol,
         "folder": str(folder),
     }
     while True:
@@ -156,4 +173,4 @@ def _drive(
         if "error" in answer:
             answers.put(UserError(answer["error"]))
             return
-        answers.put(Record(**answer))
+        answers.put(answer["id"])

@@ -1,4 +1,4 @@
-"""One worker: reads a JSON order a line, makes that scan, answers with its record as JSON.
+"""One worker: reads a JSON order a line, makes that scan, answers with its id as JSON.
 
 Started by `benchmark.cohorts.phantom.making`; ends when its standard input is closed.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmark.cohorts.phantom.difficulty import Difficulty
 from benchmark.cohorts.phantom.making import Recipe, make_and_keep
 from benchmark.errors import UserError
 
@@ -19,19 +17,14 @@ def work() -> None:
     """Answer orders from standard input until it is closed."""
     for line in sys.stdin:
         order = json.loads(line)
-        values = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in order["difficulty"].items()
-        }
         spacing = order["spacing"]
         recipe = Recipe(
             order["seed"],
             tuple(spacing) if isinstance(spacing, list) else spacing,
-            Difficulty(**values),
+            order["protocol"],
         )
         try:
-            _, record = make_and_keep(order["index"], recipe, Path(order["folder"]))
-            answer = asdict(record)
+            answer = {"id": make_and_keep(order["index"], recipe, Path(order["folder"])).id}
         except UserError as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)

@@ -2,7 +2,7 @@ import statistics
 
 import numpy as np
 
-from benchmark.cohorts.phantom.stream import STREAMS, Stream, raw_bytes
+from benchmark.phantom.stream import STREAMS, Stream, raw_bytes
 
 
 def test_the_raw_stream_never_changes():

@@ -17,7 +17,18 @@ import numpy as np
 _STANDARD_NORMAL = NormalDist()
 
 #: One stream for each part of a patient: more draws in one part never shift another.
-STREAMS = ("body", "heart", "arteries", "lesions", "confusers", "lungs", "noise", "assignment")
+STREAMS = (
+    "body",
+    "heart",
+    "arteries",
+    "lesions",
+    "confusers",
+    "lungs",
+    "noise",
+    "scanner",
+    "reader",
+    "motion",
+)
 
 
 def _generator(seed: int, index: int, stream: str) -> np.random.Philox:
@@ -29,6 +40,10 @@ def raw_bytes(seed: int, index: int, stream: str, count: int) -> np.ndarray:
     """Return `count` independent bytes (uint8, shape (count,))."""
     words = _generator(seed, index, stream).random_raw((count + 7) // 8)
     return words.astype("<u8", copy=False).view(np.uint8)[:count]
+
+
+#: Words that are drawn at once.
+BLOCK = 32
 
 
 class Stream:
@@ -48,10 +63,15 @@ class Stream:
 
     def _unit(self) -> float:
         if not self._words:
-            self._words = self._philox.random_raw(64).tolist()
+            self._words = self._philox.random_raw(BLOCK).tolist()
             self._words.reverse()
         # 53 high bits, centred, so that neither 0 nor 1 is ever returned
         return ((self._words.pop() >> 12) + 0.5) / 4503599627370496.0
+
+    def skip(self, count: int) -> None:
+        """Leave out the next `count` words."""
+        for _ in range(count):
+            self._unit()
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """Return a number in (low, high), rounded to six decimals."""

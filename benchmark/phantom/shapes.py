@@ -27,11 +27,16 @@ class Grid:
     spacing: tuple[float, float, float]
 
     @classmethod
-    def centred(cls, shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> Grid:
-        """Return a grid of `shape` (Z, Y, X) and `spacing` (z, y, x) centred on the origin."""
+    def centred(
+        cls,
+        shape: tuple[int, int, int],
+        spacing: tuple[float, float, float],
+        centre: Vector = (0.0, 0.0, 0.0),
+    ) -> Grid:
+        """Return a grid of `shape` (Z, Y, X) and `spacing` (z, y, x), its middle at `centre`."""
         axes = [
-            ((np.arange(n) - (n - 1) / 2) * step).astype(np.float32)
-            for n, step in zip(shape, spacing, strict=True)
+            ((np.arange(n) - (n - 1) / 2) * step + middle).astype(np.float32)
+            for n, step, middle in zip(shape, spacing, reversed(centre), strict=True)
         ]
         return cls(axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :], spacing)
 
@@ -88,6 +93,18 @@ def blend(volume: np.ndarray, weight: np.ndarray, value: float | np.ndarray) -> 
     step = value - volume
     step *= weight
     volume += step
+
+
+def fillet(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
+    """Return the union of two distances with a fillet `width` mm wide (polynomial minimum)."""
+    overlap = np.abs(a - b)
+    np.subtract(width, overlap, out=overlap)
+    np.maximum(overlap, 0.0, out=overlap)
+    overlap *= overlap
+    overlap *= 0.25 / width
+    union = np.minimum(a, b)
+    union -= overlap
+    return union
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.cohorts.phantom.shapes import Grid, Vector
+from benchmark.phantom.shapes import Grid, Vector
 
 
 @dataclass(frozen=True)

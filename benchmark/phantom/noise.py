@@ -6,14 +6,20 @@ import math
 
 import numpy as np
 
-from benchmark.cohorts.phantom.stream import raw_bytes
+from benchmark.phantom.stream import raw_bytes
 
 #: Variance of a uniform byte 0..255.
 _BYTE_VARIANCE = (256.0 * 256.0 - 1.0) / 12.0
 
 
 def add_noise(
-    volume: np.ndarray, pixel: float, sd: float, kernel: float, seed: int, index: int
+    volume: np.ndarray,
+    pixel: float,
+    sd: float,
+    kernel: float,
+    seed: int,
+    index: int,
+    across: float = 0.0,
 ) -> None:
     """Add noise to `volume` (Z, Y, X, HU, float32, changed in place).
 
@@ -28,6 +34,8 @@ def add_noise(
         Standard deviation of the result, HU.
     kernel : float
         SD of the smoothing kernel, mm.
+    across : float
+        Correlation of neighbouring slices, 0 to 0.5.
     """
     depth, height, width = volume.shape
     variance = kernel * kernel / (pixel * pixel)
@@ -53,7 +61,18 @@ def add_noise(
         field = _smooth(field, side, middle, 2)
     power = math.fsum(weight * weight for weight in weights)
     field *= sd / (math.sqrt(2.0 * _BYTE_VARIANCE) * power)
+    if across > 0 and depth > 2:
+        _share(field, across)
     volume += field
+
+
+def _share(field: np.ndarray, across: float) -> None:
+    """Give each slice a part of the one below it, so that neighbours correlate by `across`."""
+    # slice k = own + a * the one below it: correlation a / (1 + a^2)
+    part = (1.0 - math.sqrt(max(0.0, 1.0 - 4.0 * across * across))) / (2.0 * across)
+    below = field[:-1] * part
+    field[1:] += below
+    field[1:] *= 1.0 / math.sqrt(1.0 + part * part)
 
 
 def _smooth(field: np.ndarray, side: float, middle: float, axis: int) -> np.ndarray:

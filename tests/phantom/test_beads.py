@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from benchmark.cohorts.phantom.beads import Bead, add_bead
-from benchmark.cohorts.phantom.shapes import Grid
+from benchmark.phantom.beads import Bead, add_bead
+from benchmark.phantom.shapes import Grid
 
 
 @pytest.mark.parametrize("pixel", [0.4, 1.0])

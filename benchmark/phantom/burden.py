@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 
-from benchmark.cohorts.phantom.stream import Stream
+from benchmark.phantom.stream import Stream
 
 #: Share of patients without coronary calcium.
 NONE_SHARE = 0.28
 #: Quantiles of the Agatston score among men with any, 2.3, 41, 193, 557 in the
 #: literature, set so that the scores measured in the noisy scans come near them; tails are ours.
 QUANTILES: tuple[tuple[float, float], ...] = (
-    (0.0, 0.5),
-    (0.25, 1.4),
+    (0.0, 0.9),
+    (0.25, 3.2),
     (0.50, 46.0),
-    (0.75, 193.0),
-    (0.90, 600.0),
+    (0.75, 215.0),
+    (0.90, 680.0),
     (1.0, 2600.0),
 )
 #: Several vessels at once: probability at an Agatston score, linear in its logarithm between.
@@ -57,6 +57,3 @@ def several_vessels(burden: float) -> float:
     return _log_line(SEVERAL, burden)
 
 
-def age_factor(burden: float, boost: float) -> float:
-    """Return the factor on confuser probabilities: 1 without calcium, `boost` from 400 on."""
-    return round(1.0 + (boost - 1.0) * min(1.0, math.log1p(burden) / math.log(401.0)), 6)
