@@ -339,12 +339,17 @@ for _method in _ALL:
     METHODS[_method.name] = _method
 
 
-def ranked(entry: dict) -> bool:
-    """Whether a row of plan.json takes part in ranks and marks: trained, and no reference.
+def is_reference(entry: dict) -> bool:
+    """Whether a row of plan.json is one that others are measured by.
 
-    Plans of earlier versions say nothing of references; theirs were not trained.
+    Plans of earlier versions do not say; their references are the rows that were not trained.
     """
-    return entry["trained"] and not entry.get("reference", False)
+    return entry.get("reference", not entry["trained"])
+
+
+def ranked(entry: dict) -> bool:
+    """Whether a row of plan.json takes part in ranks and marks: trained, and no reference."""
+    return entry["trained"] and not is_reference(entry)
 
 
 def find(name: str) -> Method:
