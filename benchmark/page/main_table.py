@@ -49,8 +49,9 @@ SHORT = {("F1", "mean"): "mean F1"}
 """Heads that would be too wide here."""
 
 EXPLANATION = (
-    "95 % intervals over {sample} below each figure. Mean F1: of LAD, LCX and RCA. Bold: best; ≈: not told apart from the "
-    "best (the paired interval of the difference, trainings counted, holds 0)."
+    "95 % intervals over {sample} below each figure. Mean F1: of LAD, LCX and RCA. Bold: best; ≈: "
+    "not told apart from the best (the paired interval of the difference, trainings counted, holds "
+    "0)."
 )
 
 
