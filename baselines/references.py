@@ -1,6 +1,8 @@
-"""Two rows without learning: how far position alone goes. Every trained network must stand above.
+"""Rows without learning: how far position alone goes, and how far any answer could.
 
-Both look at candidate components only, and both count on the training split instead of training.
+All look at whole candidate components, as networks are made to. Those that go by position count on
+the training split instead of training, and every trained network must stand above them. None can
+stand above the true owners.
 """
 
 from __future__ import annotations
@@ -8,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
+
+NEIGHBOURS = 25
 
 
 def centroids_mm(example) -> np.ndarray:
@@ -105,5 +110,86 @@ class NearestMeanArtery(_HeartRegion):
         distance = np.linalg.norm(centroids[:, None] - self.means[None], axis=2)
         classes = (np.argmin(distance, axis=1) + 1).astype(np.uint8)
         classes[~self.inside(centroids)] = 0
+        classes[0] = 0
+        return classes
+
+
+class NearestNeighbours:
+    """Every candidate takes the class of most of its 25 nearest in the training split, by position.
+
+    Positions are those of `centroids_mm`, of candidates that are no lesion too: they are a class
+    of their own. Equal counts go to the lower class.
+    """
+
+    outputs = ("mask",)
+    notes = (
+        f"no learning: each candidate takes the class, none among them, of most of the {NEIGHBOURS}"
+        " candidates of the training split whose centres are nearest, in mm from the grid's centre",
+    )
+
+    def fit(self, examples: Iterable) -> None:
+        """Keep every candidate's position and class."""
+        positions, classes = [], []
+        for example in examples:
+            positions.append(centroids_mm(example)[1:])
+            classes.append(majority_labels(example)[1:])
+        positions, classes = np.concatenate(positions), np.concatenate(classes)
+        if not classes.any():
+            raise ValueError("the training split holds no labelled lesion")
+        self.found = KNeighborsClassifier(min(NEIGHBOURS, len(classes)), algorithm="kd_tree")
+        self.found.fit(positions, classes)
+
+    def classify(self, example) -> np.ndarray:
+        """Class of each component, (n + 1,), uint8."""
+        classes = np.zeros(example.candidates.count + 1, np.uint8)
+        if len(classes) > 1:
+            classes[1:] = self.found.predict(centroids_mm(example)[1:])
+        return classes
+
+
+class TrueOwners:
+    """The ceiling: every component is given the class that owns most of its voxels.
+
+    Networks vote on whole components, and the reference may split one between arteries or err as a
+    reader does. What this row misses is what no vote on components can have.
+    """
+
+    outputs = ("mask",)
+    notes = (
+        "no learning: each candidate has the class that truly owns most of its voxels, as the"
+        " cohort knows it; the reference, with what its reader splits and errs in, is what it is"
+        " judged by",
+    )
+
+    def fit(self, examples: Iterable) -> None:
+        """Nothing: the owners are known."""
+
+    def classify(self, example, owners: np.ndarray) -> np.ndarray:
+        """Class of each component, (n + 1,), uint8, from the owner of each voxel of the scan.
+
+        Parameters
+        ----------
+        example : benchmark.training.prepare.Example
+        owners : ndarray of uint8, shape of the scan
+            0 no coronary artery, 1 LAD, 2 LCX, 3 RCA; looked at where there are candidates.
+
+        Raises
+        ------
+        ValueError
+            If the map has another shape than the scan, or other values.
+        """
+        owners = np.asarray(owners)
+        if owners.shape != tuple(example.shape):
+            raise ValueError(
+                f"scan {example.id}: owners have shape {owners.shape}, the scan has {example.shape}"
+            )
+        found = example.candidates
+        kinds = owners.reshape(-1)[found.voxel]
+        if kinds.max(initial=0) > 3:
+            raise ValueError(f"scan {example.id}: an owner is {kinds.max()}, not 0 to 3")
+        table = np.bincount(
+            found.component.astype(np.int64) * 4 + kinds, minlength=4 * (found.count + 1)
+        ).reshape(-1, 4)
+        classes = np.argmax(table, axis=1).astype(np.uint8)
         classes[0] = 0
         return classes

@@ -43,7 +43,7 @@ class Method:
     options : dict
         Constructor options. Those of an ablation are its change.
     trained : bool
-        False for the reference rows, which learn nothing by gradient.
+        False for rows that learn nothing by gradient, all of them references.
     base : str or None
         The method that an ablation changes; None for a method of its own.
     expect : str
@@ -56,6 +56,11 @@ class Method:
         Of a user's own: its files as they were when it was found, which are what is run.
     tuning : Tuning or None
         The search that chooses its setting, for the tuned row of a method.
+    reference : bool
+        A row that rivals are measured by and that takes no part in ranks and marks.
+    needs_owners : bool
+        It asks the cohort for the true owner of each candidate (`Cohort.owners`), and is no row
+        where the cohort does not know.
     """
 
     name: str
@@ -71,6 +76,8 @@ class Method:
     external: bool = False
     code: Code | None = field(default=None, repr=False, compare=False)
     tuning: Tuning | None = None
+    reference: bool = False
+    needs_owners: bool = False
 
     @property
     def family(self) -> str:
@@ -226,6 +233,12 @@ def _ablation(
     )
 
 
+def _reference(name: str, title: str, kind: str, **more: bool) -> Method:
+    """A row without learning."""
+    target = f"baselines.references:{kind}"
+    return Method(name, title, target, ("mask",), trained=False, reference=True, **more)
+
+
 _ALL = (
     Method("mmwfanet", "MMWFAnet", "mmwfanet.model:MMWFAnet", _BOTH, "MMWFAnet"),
     Method("fcn3d", "3D FCN", "baselines.fcn3d:FCN3D", ("mask",), "3D FCN"),
@@ -297,21 +310,26 @@ _ALL = (
         expect="higher",
         external=True,
     ),
-    # no learning
+    # what a network must be more than: no learning, two small networks; and what none can be
+    _reference("all-lad", "every candidate is LAD", "EveryCandidateIsLAD"),
+    _reference("nearest-artery", "nearest mean artery", "NearestMeanArtery"),
+    _reference("nearest-25", "25 nearest neighbours", "NearestNeighbours"),
     Method(
-        "all-lad",
-        "every candidate is LAD",
-        "baselines.references:EveryCandidateIsLAD",
+        "two-convolutions",
+        "two convolutions",
+        "baselines.two_convolutions:TwoConvolutions",
         ("mask",),
-        trained=False,
+        reference=True,
     ),
     Method(
-        "nearest-artery",
-        "nearest mean artery",
-        "baselines.references:NearestMeanArtery",
+        "two-convolutions-xyz",
+        "two convolutions and coordinates",
+        "baselines.two_convolutions:TwoConvolutions",
         ("mask",),
-        trained=False,
+        options={"coordinates": True},
+        reference=True,
     ),
+    _reference("ceiling", "ceiling: true owners", "TrueOwners", needs_owners=True),
 )
 
 METHODS: dict[str, Method] = {}
@@ -319,6 +337,19 @@ for _method in _ALL:
     if _method.name in METHODS:
         raise RuntimeError(f"two methods are called {_method.name!r}")
     METHODS[_method.name] = _method
+
+
+def is_reference(entry: dict) -> bool:
+    """Whether a row of plan.json is one that others are measured by.
+
+    Plans of earlier versions do not say; their references are the rows that were not trained.
+    """
+    return entry.get("reference", not entry["trained"])
+
+
+def ranked(entry: dict) -> bool:
+    """Whether a row of plan.json takes part in ranks and marks: trained, and no reference."""
+    return entry["trained"] and not is_reference(entry)
 
 
 def find(name: str) -> Method:

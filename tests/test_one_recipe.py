@@ -18,8 +18,15 @@ from benchmark.training.settings import Budget
 
 GRID = (6, 16, 16)
 SUITES = ("table1", "table2", "table3")
-NAMES = sorted({m.name for s in SUITES for m in load_suite(s).methods if m.trained and m.retrain})
-"""Every method that the tables train."""
+NAMES = sorted(
+    {
+        method.name
+        for suite in map(load_suite, SUITES)
+        for method in (*suite.methods, *suite.references)
+        if method.trained and method.retrain
+    }
+)
+"""Every method that the tables train, references too."""
 
 USUAL = {"segmentation", "scores"}
 """Terms that need no word."""

@@ -158,6 +158,25 @@ class Cohort(ABC):
         scan = self.load(id)
         return Labels(scan.labels, scan.spacing)
 
+    @property
+    def knows_owners(self) -> bool:
+        """Whether `owners` says to which artery each candidate of every scan truly belongs."""
+        return type(self).owners is not Cohort.owners
+
+    def owners(self, id: str) -> np.ndarray | None:
+        """Return who truly owns each candidate voxel, before any reader's error.
+
+        Only a program that made the scan knows: labels say what a reader saw. The row "ceiling" of
+        a leaderboard is made of it.
+
+        Returns
+        -------
+        numpy.ndarray of uint8, shape (z, y, x), or None
+            0 no coronary artery, 1 LAD, 2 LCX, 3 RCA. What stands where the scan has no candidate
+            is not looked at. None: not known.
+        """
+        return None
+
     def prepare(
         self,
         ids: Iterable[str],

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmark.calcium import ARTERIES, RISK_NAMES, risk_category
 from benchmark.errors import UserError
+from benchmark.methods import ranked
 from benchmark.metrics.overlap import pooled_ratios
 from benchmark.npz import load_arrays
 from benchmark.runs.finished import FinishedRun
@@ -29,7 +30,7 @@ class Choice(NamedTuple):
 def choose_cells(run: FinishedRun, cells: Sequence[KeptCell]) -> list[KeptCell]:
     """The main method, and the best and the worst of the others by F1 of the whole heart.
 
-    Trained methods alone, if there are any, and of each its lowest seed. The main one is MMWFAnet,
+    Ranked methods alone, if there are any, and of each its lowest seed. The main one is MMWFAnet,
     or the first of the plan.
 
     Raises
@@ -38,7 +39,8 @@ def choose_cells(run: FinishedRun, cells: Sequence[KeptCell]) -> list[KeptCell]:
         If no finished method gives labels.
     """
     usable = [cell for cell in cells if cell.state == "finished" and cell.tp is not None]
-    usable = [cell for cell in usable if cell.trained] or usable
+    rivals = {entry["name"] for entry in run.plan["methods"] if ranked(entry)}
+    usable = [cell for cell in usable if cell.method in rivals] or usable
     first = {}
     for cell in sorted(usable, key=lambda cell: cell.seed):
         first.setdefault(cell.method, cell)

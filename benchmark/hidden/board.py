@@ -41,7 +41,7 @@ from benchmark.prediction.table import read_table
 from benchmark.report.board import Board, Line, Row
 from benchmark.report.files import as_csv, as_json, as_markdown
 from benchmark.report.leaderboard import RANKED
-from benchmark.report.measure import difference, figures_of, marks, measure
+from benchmark.report.measure import differences_to_best, figures_of, marks, measure
 from benchmark.report.reliance import counted_scans, few_patients, sample
 from benchmark.runs.display import Display
 from benchmark.runs.store import KeptCell
@@ -143,16 +143,10 @@ def make_hidden_board(board: Public, entries: tuple[Entry, ...]) -> Board:
         rows.append((entry, Line(source, figures_of(figures, {}), filled)))
     # nobody's training is known here: entries are told apart by patients alone
     found = marks(measured, [line.source for _, line in rows], RANKED, {})
-    main = ("F1", "whole")
-    best = next(
-        (m[main] for m, own in zip(measured, found, strict=True) if own.get(main) == "best"), None
-    )
     made = []
-    for (entry, line), own, figures in zip(rows, found, measured, strict=True):
-        gap = None
-        if best is not None and main in figures and figures[main] is not best:
-            gap = difference(figures[main], best)
-        line = replace(line, marks=own, difference=gap)
+    gaps = differences_to_best(measured, measured, found)
+    for (entry, line), own, (whole, arteries) in zip(rows, found, gaps, strict=True):
+        line = replace(line, marks=own, difference=whole, difference_arteries=arteries)
         day = time.strftime("%Y-%m-%d", time.gmtime(entry.when))
         notes = (f"by {entry.team}, {day}; trained on, as they say: {entry.training}",)
         title = entry.system

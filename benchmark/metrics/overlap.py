@@ -11,6 +11,10 @@ no reference, something predicted     undefined    0          0
 reference, nothing predicted          0            undefined  0
 reference and prediction              tp/(tp+fn)   tp/(tp+fp) 2tp/(2tp+fp+fn)
 ====================================  ===========  =========  =========
+
+The whole heart cannot see an artery taken for another; the mean of the three arteries' F1 can, each
+of its own pooled volumes. Where one of the three is undefined, so is the mean: a mean over the
+others would be another figure under the same name.
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ from .patients import (
 Array = NDArray[np.float64]
 TARGETS = ("LAD", "LCX", "RCA", "whole")
 RATIOS = ("sensitivity", "PPV", "F1")
+MEAN_F1 = ("F1", "mean")
+"""Key of the mean of the three arteries' F1, in `replicates.replicate` and `summary.summarise`."""
 UNDEFINED_BECAUSE = {
     "sensitivity": "no reference calcium",
     "PPV": "nothing predicted",
@@ -126,6 +132,26 @@ def pooled_ratios(
             "PPV": hit / (hit + extra),
             "F1": 2 * hit / (2 * hit + extra + missed),
         }
+
+
+def mean_of_arteries(values: Array) -> Array:
+    """Mean over LAD, LCX and RCA of a ratio, (..., 4) to (...); NaN where one is undefined."""
+    return values[..., :3].mean(axis=-1)
+
+
+def arteries_undefined(values: Array) -> str:
+    """Why the mean F1 of the arteries has no value; empty if it has one.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (..., 4)
+        F1 of LAD, LCX, RCA, whole; of several seeds, for instance.
+    """
+    gaps = np.isnan(values[..., :3]).reshape(-1, 3).any(axis=0)
+    names = [target for target, gap in zip(TARGETS, gaps, strict=False) if gap]
+    if len(names) in (0, 3):
+        return UNDEFINED_BECAUSE["F1"] if names else ""
+    return f"F1 of {' and '.join(names)} is undefined: {UNDEFINED_BECAUSE['F1']}"
 
 
 def support_of(

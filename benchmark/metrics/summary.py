@@ -7,10 +7,13 @@ from numpy.typing import ArrayLike
 
 from .bootstrap import RESAMPLES, SEED
 from .estimate import Estimate, join_notes
-from .overlap import RATIOS, TARGETS
+from .overlap import MEAN_F1, RATIOS, TARGETS
 from .replicates import FIGURES, SCORE_NAMES, Key, Replicates, replicate
 
-OVERLAP_KEYS: tuple[Key, ...] = tuple((ratio, target) for ratio in RATIOS for target in TARGETS)
+OVERLAP_KEYS: tuple[Key, ...] = (
+    *((ratio, target) for ratio in RATIOS for target in TARGETS),
+    MEAN_F1,
+)
 SCORE_KEYS: tuple[Key, ...] = (
     *((f"{f}_{s}", target) for f in FIGURES for s in SCORE_NAMES for target in TARGETS),
     ("kappa", "whole"),
@@ -72,9 +75,10 @@ def summarise(
     Returns
     -------
     dict of Estimate
-        Always the same keys, `KEYS`: ("sensitivity" | "PPV" | "F1", target), ("ICC_AS" and so on
-        for ICC, PCC, MAE x AS, VS, MS, target), ("kappa", "whole"), ("ICC", "mean") and
-        ("PCC", "mean") over the 12 scores. Those the method cannot have are undefined.
+        Always the same keys, `KEYS`: ("sensitivity" | "PPV" | "F1", target), ("F1", "mean") over
+        the three arteries, ("ICC_AS" and so on for ICC, PCC, MAE x AS, VS, MS, target), ("kappa",
+        "whole"), ("ICC", "mean") and ("PCC", "mean") over the 12 scores. Those the method cannot
+        have are undefined.
 
     Raises
     ------

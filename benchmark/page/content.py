@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
+from benchmark.methods import ranked
 from benchmark.page.agreement import LineAgreement, agreement_data, agreements
 from benchmark.page.curves import cost_data, curve_data
 from benchmark.page.differences import Panel, ablation_data, forest_data, panels
@@ -185,6 +186,6 @@ def _ranks(joined: Joined) -> tuple[object, str]:
         from benchmark.report.ranks import make_ranks
     except ImportError as error:
         return None, f"Methods are not ranked here: {error}."
-    if sum(row.method["trained"] for row in joined.rows.values()) < 2:
-        return None, "Ranks need two trained methods."
+    if sum(ranked(row.method) for row in joined.rows.values()) < 2:
+        return None, "Ranks need two trained methods that are no references."
     return make_ranks(joined), ""

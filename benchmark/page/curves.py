@@ -26,6 +26,7 @@ COSTS = (
 
 WORTH: tuple[tuple[Column, str], ...] = (
     (("F1", "whole"), "F1 whole"),
+    (("F1", "mean"), "mean artery F1"),
     (("ICC", "mean"), "mean ICC"),
     (("ICC_AS", "whole"), "ICC AS whole"),
     (("kappa", "whole"), "kappa"),

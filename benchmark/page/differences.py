@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.methods import ranked
 from benchmark.metrics import holm
 from benchmark.metrics.verdict import Contrast, SeedNoise, contrast
 from benchmark.page.lines import PageLine
+from benchmark.page.tables import column_name
 from benchmark.report.ablations import COMPARED
 from benchmark.report.board import LOWER_IS_BETTER, Board, Column
 from benchmark.report.noise import UNKNOWN, lends, pool
@@ -33,7 +35,7 @@ class Difference:
     ----------
     label : str
     trained : bool
-        False for a reference.
+        False for a reference without training.
     contrast : Contrast
         With the interval over patients alone, and over patients and trainings.
     p : float
@@ -57,7 +59,7 @@ class Panel:
     ----------
     column : Column
     best : str
-        Label of the line with the best figure among trained ones.
+        Label of the line with the best figure among ranked ones.
     rows : tuple of Difference
         Smallest difference first.
     noise : SeedNoise
@@ -85,15 +87,13 @@ def panels(lines: Sequence[PageLine], columns: Sequence[Column] = COMPARED) -> t
 def _panel(lines: Sequence[PageLine], column: Column) -> Panel | None:
     # of too few patients no difference is told
     own = [line for line in lines if column in line.measured and not line.measured[column].few]
-    ranked = [
-        line
-        for line in own
-        if line.method["trained"] and math.isfinite(line.measured[column].value)
+    rivals = [
+        line for line in own if ranked(line.method) and math.isfinite(line.measured[column].value)
     ]
-    if len(own) < 2 or not ranked:
+    if len(own) < 2 or not rivals:
         return None
     sign = -1 if column[0] in LOWER_IS_BETTER else 1
-    best = max(ranked, key=lambda line: sign * line.measured[column].value)
+    best = max(rivals, key=lambda line: sign * line.measured[column].value)
     pooled = pool((line.source, line.measured) for line in own if lends(line.method, line.cells))
     noise = {source: pooled.get((source, column), UNKNOWN) for source in ("mask", "head")}
 
@@ -177,10 +177,3 @@ def intervals(gap: Contrast) -> dict:
 
 def _pair(low: float, high: float) -> list[float] | None:
     return [plain(low), plain(high)] if math.isfinite(low) and math.isfinite(high) else None
-
-
-def column_name(column: Column) -> str:
-    """``F1 whole``, ``mean ICC``."""
-    from benchmark.report.terminal import heading
-
-    return "mean ICC" if column == ("ICC", "mean") else heading(column)

@@ -9,11 +9,11 @@ from benchmark.page.content import Content, RunPart
 from benchmark.page.differences import Panel
 from benchmark.page.file import pack, page_file
 from benchmark.page.tables import GROUPS, MARKS, heads, table_rows
-from benchmark.report import ablations
+from benchmark.report import ablations, against
 from benchmark.report.board import number
 from benchmark.report.reliance import counted_scans, reliance_lines, sample
 from benchmark.report.spent import HEADINGS, diagnostics, spent_cells, taken_from
-from benchmark.report.terminal import deviations
+from benchmark.report.terminal import TO_BEST, deviations
 
 MOST_SCANS_TABLE = 3_000_000
 """Bytes that a packed table of scans may have; a larger one is named, not embedded."""
@@ -50,6 +50,8 @@ def render(content: Content) -> str:
         categories=categories(),
         spent_heads=HEADINGS,
         ablation_heads=ablations.HEADINGS,
+        reference_heads=against.HEADINGS,
+        to_best=TO_BEST,
         claims=_claims(content.shared.claims),
         ranks=_ranks(content.shared.ranks),
     )
@@ -72,6 +74,9 @@ def _view(part: RunPart) -> dict:
         "bases": [
             ablations.explanation(base) for base in dict.fromkeys(a.base for a in board.ablations)
         ],
+        "led": sum(column in TO_BEST for column, _ in columns),
+        "reference_lines": against.as_lines(board),
+        "against": [against.against_cells(one) for one in board.against],
         "ablations": [ablations.ablation_cells(one) for one in board.ablations],
         "panels": [
             panel_view(panel, known["name"])
@@ -180,7 +185,7 @@ def _claims(page) -> dict | None:
     judged = [one for one in page.judged if one.verdict != NOT_JUDGED]
     waiting = [one for one in page.judged if one.verdict == NOT_JUDGED]
     # the claim itself stands first, so that it heads its row
-    order = (1, 3, 0, 2, 4, 5, 6, 7, 8, 9)
+    order = (1, 3, 0, 2, 4, 5, 6, 7, 8, 9, 10)
     rows = [claims_text.claim_cells(one) for one in judged]
     remarks: dict[str, list[str]] = {}
     for one in judged:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmark.report.board import (
+    LED_BY,
     LOWER_IS_BETTER,
     METRICS,
     TARGETS,
     Board,
     Column,
-    Figure,
     Line,
     Row,
+    heading,
     interval,
     number,
 )
-from benchmark.report.terminal import heading
 
 _ARTERIES = TARGETS[:3]
 
 GROUPS: tuple[tuple[str, bool, tuple[Column, ...]], ...] = (
-    ("F1", True, tuple(("F1", t) for t in TARGETS)),
+    ("F1", True, (*(("F1", t) for t in _ARTERIES), *LED_BY)),
     ("sensitivity and PPV, whole heart", False, (("sensitivity", "whole"), ("PPV", "whole"))),
     (
         "sensitivity and PPV by artery",
@@ -49,6 +49,11 @@ GROUPS: tuple[tuple[str, bool, tuple[Column, ...]], ...] = (
     ),
 )
 """Name, whether shown at first, and columns: what a reader chooses."""
+
+MEANINGS: dict[Column, str] = {
+    ("F1", "mean"): "mean of the F1 of LAD, LCX and RCA, each of its volumes pooled over the scans"
+}
+"""What a column measures whose metric alone does not say it."""
 
 MARKS = {"best": ("★", "best"), "tied": ("≈", "not told apart from the best")}
 """Sign and words of a mark; never colour alone."""
@@ -97,15 +102,15 @@ class TableRow:
         "reference, not trained", "a seed failed" and so on.
     cells : tuple of Cell
         One a column; empty if the method failed.
-    difference : Cell
-        F1 whole less the best one's.
+    differences : dict of Column to Cell
+        Figure less the best one's, in each of `LED_BY`.
     """
 
     title: str
     source: str
     remark: str = ""
     cells: tuple[Cell, ...] = ()
-    difference: Cell = Cell("")
+    differences: dict[Column, Cell] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,8 +130,8 @@ def heads(board: Board) -> tuple[tuple[Column, Head], ...]:
         (
             column,
             Head(
-                "mean " + column[0] if column[1] == "mean" else heading(column),
-                METRICS.get(column[0], ""),
+                column_name(column),
+                MEANINGS.get(column) or METRICS.get(column[0], ""),
                 column[0] in LOWER_IS_BETTER,
                 group,
             ),
@@ -146,7 +151,8 @@ def table_rows(board: Board) -> tuple[TableRow, ...]:
             rows.append(TableRow(row.title, "", f"failed: {row.failed}"))
         for line in row.lines:
             cells = tuple(_cell(line, column, head) for column, head in columns)
-            rows.append(TableRow(row.title, line.source, _remark(row), cells, _difference(line)))
+            gaps = {column: _difference(line, column) for column in LED_BY}
+            rows.append(TableRow(row.title, line.source, _remark(row), cells, gaps))
     return tuple(rows)
 
 
@@ -154,6 +160,8 @@ def _remark(row: Row) -> str:
     parts = []
     if not row.trained:
         parts.append("reference, not trained")
+    elif row.reference:
+        parts.append("reference")
     if row.failed:
         parts.append("a seed failed, see below")
     return "; ".join(parts)
@@ -180,11 +188,17 @@ def _cell(line: Line, column: Column, head: Head) -> Cell:
     )
 
 
-def _difference(line: Line) -> Cell:
-    gap: Figure | None = line.difference
+def _difference(line: Line, column: Column) -> Cell:
+    gap = line.to_best(column)
     if gap is None:
-        is_best = line.marks.get(("F1", "whole")) == "best"
+        is_best = line.marks.get(column) == "best"
         return Cell("best" if is_best else "", value=0.0 if is_best else None)
     if not gap.defined:
         return Cell("undefined", reason=gap.note)
     return Cell(number(gap.value), interval(gap), float(f"{gap.value:.6g}"))
+
+
+def column_name(column: Column) -> str:
+    """``F1 whole``, ``mean artery F1``, ``mean ICC``."""
+    metric, target = column
+    return f"mean {metric}" if target == "mean" and metric != "F1" else heading(column)

@@ -116,6 +116,7 @@ def board_with(
         "outputs": list(cell.outputs),
         "paper": None,
         "trained": False,
+        "reference": False,  # it was trained elsewhere
         "options": {},
         "base": None,
         "change": "",

@@ -19,6 +19,7 @@ from benchmark.report.noise import UNKNOWN, Noise
 
 COMPARED: tuple[Column, ...] = (
     ("F1", "whole"),
+    ("F1", "mean"),
     ("ICC_AS", "whole"),
     ("ICC", "mean"),
     ("kappa", "whole"),
@@ -115,6 +116,7 @@ HEADINGS = (
     "from",
     "change",
     "F1 whole",
+    "mean artery F1",
     "ICC AS whole",
     "mean ICC",
     "kappa",
@@ -123,9 +125,9 @@ HEADINGS = (
     "expected",
     "found",
 )
-FIGURES = range(3, 9)
+FIGURES = range(3, 10)
 """Places of the numbers among `HEADINGS`."""
-NARROWER = ((0, 1, 2, 3, 5, 9, 10), (0, 1, 3, 10))
+NARROWER = ((0, 1, 2, 3, 4, 6, 10, 11), (0, 1, 2, 3, 6, 10, 11), (0, 1, 3, 11))
 """Fewer columns for narrow terminals."""
 
 

@@ -35,6 +35,12 @@ LOWER_IS_BETTER = frozenset({"MAE_AS", "MAE_VS", "MAE_MS"})
 Column = tuple[str, str]
 """Metric and target, ``("F1", "whole")``."""
 
+LED_BY: tuple[Column, ...] = (("F1", "mean"), ("F1", "whole"))
+"""What masks are ranked by: the mean of the three arteries, and the whole heart beside it.
+
+Whole cannot see an artery taken for another; the mean can.
+"""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -90,6 +96,8 @@ class Line:
         figure without an interval has none.
     difference : Figure or None
         F1 whole minus that of the best method, paired.
+    difference_arteries : Figure or None
+        The same for the mean of the arteries' F1, whose best method may be another.
     """
 
     source: str
@@ -97,6 +105,11 @@ class Line:
     filled: int = 0
     marks: dict[Column, str] = field(default_factory=dict)
     difference: Figure | None = None
+    difference_arteries: Figure | None = None
+
+    def to_best(self, column: Column) -> Figure | None:
+        """Difference to the best in one of `LED_BY`."""
+        return self.difference if column == ("F1", "whole") else self.difference_arteries
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,8 @@ class Row:
         Deviations from the published method.
     spent : dict
         Ledger values as means over seeds, and stages.
+    reference : bool
+        Not ranked: what the others are measured by.
     """
 
     name: str
@@ -163,6 +178,44 @@ class Row:
     failed: str = ""
     notes: tuple[str, ...] = ()
     spent: dict = field(default_factory=dict)
+    reference: bool = False
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it takes part in ranks and marks."""
+        return self.trained and not self.reference
+
+
+@dataclass(frozen=True)
+class Against:
+    """A reference beside all ranked masks, in one figure.
+
+    Attributes
+    ----------
+    name, title : str
+        Of the reference.
+    column : Column
+        One of `LED_BY`.
+    figure : Figure
+        The reference's own.
+    best : str
+        Title of the mask with the best figure; empty where nothing can be compared.
+    gap : Contrast or None
+        The best mask's figure less the reference's, over patients and trainings.
+    above, level, below : tuple of str
+        Titles of the masks whose paired interval of the difference lies above 0, holds 0 ("not
+        told apart"), lies below 0.
+    """
+
+    name: str
+    title: str
+    column: Column
+    figure: Figure
+    best: str = ""
+    gap: Contrast | None = None
+    above: tuple[str, ...] = ()
+    level: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,6 +235,8 @@ class Board:
         Columns for which best and tied are marked.
     ablations : tuple of Ablation
         Each ablation beside its base, if both are on the board.
+    against : tuple of Against
+        Each reference beside the ranked masks.
     """
 
     suite: str
@@ -192,6 +247,7 @@ class Board:
     notes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     ablations: tuple[Ablation, ...] = ()
+    against: tuple[Against, ...] = ()
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -204,6 +260,14 @@ class Board:
                         where = f"{row.title} ({line.source}), {metric} {target}"
                         found[f"{where}: {figure.note}"] = None
         return tuple(found)
+
+
+def heading(column: Column) -> str:
+    """``"F1 LAD"``, ``"mean artery F1"``, ``"ICC AS whole"``."""
+    metric, target = column
+    if column == ("F1", "mean"):
+        return "mean artery F1"
+    return f"{metric.replace('_', ' ')} {target}" if metric != "kappa" else "kappa"
 
 
 def number(value: float | None, metric: str = "") -> str:

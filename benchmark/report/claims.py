@@ -307,7 +307,8 @@ def _column(text: str) -> Column:
     known = (*METRICS, *OWN_METRICS)
     if metric not in known:
         raise ValueError(f"unknown metric {metric!r}{nearest(metric, known)}")
-    targets = {"ICC": ("mean",), "PCC": ("mean",), "kappa": ("whole",)}.get(metric, TARGETS)
+    alone = {"ICC": ("mean",), "PCC": ("mean",), "kappa": ("whole",), "F1": (*TARGETS, "mean")}
+    targets = alone.get(metric, TARGETS)
     if target not in targets:
         raise ValueError(f"metric {metric} is of {', '.join(targets)}, not {target!r}")
     return metric, target

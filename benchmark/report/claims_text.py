@@ -12,11 +12,11 @@ from rich.console import Console
 from benchmark.cohorts.patients import scans_in_words
 from benchmark.metrics.verdict import CONTRADICTED, SUPPORTED, UNDECIDED, Contrast
 from benchmark.report import markdown
+from benchmark.report.board import heading
 from benchmark.report.claims import LeftOut
 from benchmark.report.consoles import TextTable
 from benchmark.report.joined import Joined
 from benchmark.report.judging import NOT_JUDGED, Judged
-from benchmark.report.terminal import heading
 
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, NOT_JUDGED)
 HEADINGS = (
@@ -30,6 +30,7 @@ HEADINGS = (
     "p (Holm)",
     "detectable",
     "paper's",
+    "by mean artery F1",
 )
 
 
@@ -95,7 +96,9 @@ EXPLANATION = (
     "Difference: in the direction of the claim, above 0 supports it; the interval counts test "
     "patients and the noise of training. Supported or contradicted: p below 0.05, adjusted after "
     "Holm over all judged claims. Detectable: the difference that such data find in 80 % of "
-    "repetitions, before adjustment. Paper's: the same difference in its own tables."
+    "repetitions, before adjustment. Paper's: the same difference in its own tables. By mean "
+    "artery F1: a claim on F1 whole judged by the mean of the F1 of LAD, LCX and RCA, adjusted "
+    "among these alone; whole cannot see an artery taken for another."
 )
 
 
@@ -182,7 +185,17 @@ def claim_cells(one: Judged) -> tuple[str, ...]:
         _p(one.p),
         detectable,
         _paper(one),
+        _of_arteries(one.arteries),
     )
+
+
+def _of_arteries(one: Judged | None) -> str:
+    """``"undecided, +0.012 [-0.003 to +0.027]"``, or nothing for claims on other figures."""
+    if one is None:
+        return ""
+    found = _difference(one.contrast)
+    why = f" ({one.note})" if found == "undefined" and one.note else ""
+    return f"{one.verdict}, {found}{why}"
 
 
 def closing(page: ClaimsPage) -> list[str]:
@@ -281,6 +294,7 @@ def _json(one: Judged) -> dict:
         "missing": list(one.missing),
         "patients_only": one.patients_only,
         "note": one.note,
+        "by_mean_artery_f1": None if one.arteries is None else _json_arteries(one.arteries),
     }
     if one.contrast is not None:
         found = one.contrast
@@ -301,3 +315,10 @@ def _json(one: Judged) -> dict:
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()
     }
+
+
+def _json_arteries(one: Judged) -> dict:
+    names = ("verdict", "against", "p_holm", "paper", "patients_only", "note", "difference", "low",
+             "high", "patients_low", "patients_high", "detectable")  # fmt: skip
+    values = _json(one)
+    return {name: values.get(name) for name in names}

@@ -12,11 +12,10 @@ from rich.table import Table
 from benchmark.metrics.verdict import Contrast
 from benchmark.report import markdown
 from benchmark.report.ablations import COMPARED, p_text
-from benchmark.report.board import Column, Figure, interval, number
+from benchmark.report.board import Column, Figure, heading, interval, number
 from benchmark.report.compare import ComparedLine, Comparison
 from benchmark.report.consoles import TextTable
 from benchmark.report.reliance import counted_scans
-from benchmark.report.terminal import heading
 
 EXPLANATION = (
     "Difference: B less A on the same test scans. Its 95 % interval counts test patients and, with "
@@ -38,7 +37,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
             table.add_row(setting.name, setting.a, setting.b)
         console.print(table)
     if found.lines:
-        for columns in (COMPARED, COMPARED[:2], ()):
+        for columns in (COMPARED, COMPARED[:3], COMPARED[:2], ()):
             table = _table(found, columns)
             wide = console.options.update(max_width=10_000)
             if table.__rich_measure__(console, wide).maximum <= console.width:

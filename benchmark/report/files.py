@@ -10,20 +10,30 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmark.report import ablations, markdown
+from benchmark.report import ablations, against, markdown
 from benchmark.report.board import (
+    LED_BY,
     Ablation,
+    Against,
     Board,
     Column,
     Figure,
     Line,
     Row,
+    heading,
     interval,
     number,
     with_paper,
 )
 from benchmark.report.spent import HEADINGS, spent_cells
-from benchmark.report.terminal import AGREEMENT, MORE, OVERLAP, footer, heading
+from benchmark.report.terminal import (
+    AGREEMENT,
+    MORE,
+    OVERLAP,
+    OVERLAP_TITLE,
+    TO_BEST,
+    footer,
+)
 from benchmark.runs.store import KeptCell
 from benchmark.whole import write_text
 
@@ -97,6 +107,7 @@ def as_json(board: Board) -> str:
         "notes": list(board.notes),
         "methods": [_json_row(row) for row in board.rows],
         "ablations": [_json_ablation(ablation) for ablation in board.ablations],
+        "references": [_json_against(one) for one in board.against],
     }
     return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
@@ -106,12 +117,16 @@ def as_markdown(board: Board) -> str:
     suite, scale = markdown.text(board.suite), markdown.text(board.scale)
     parts = [f"# {markdown.text(board.title)}", f"Suite {suite}, scale {scale}."]
     tables = {
-        "Segmentation, by volume": OVERLAP,
+        OVERLAP_TITLE: OVERLAP,
         "Scores against the reference": AGREEMENT,
         **MORE,
     }
     for title, columns in tables.items():
-        parts += [f"## {title}", _markdown_table(board, columns, title.startswith("Segmentation"))]
+        parts += [f"## {title}", _markdown_table(board, columns, title == OVERLAP_TITLE)]
+        if title == OVERLAP_TITLE and board.against:
+            parts.append("## References: what a network is more than")
+            rows = map(against.against_cells, board.against)
+            parts.append(markdown.table(against.HEADINGS, rows, left=len(against.HEADINGS)))
     if board.ablations:
         parts.append("## Ablations: difference to the base")
         rows = map(ablations.ablation_cells, board.ablations)
@@ -154,7 +169,8 @@ def per_scan(cells: Iterable[KeptCell]) -> str:
 
 
 def _markdown_table(board: Board, columns: tuple[Column, ...], with_difference: bool) -> str:
-    head = ["method", "from", *map(heading, columns)] + ["F1 to best"] * with_difference
+    led = LED_BY if with_difference else ()
+    head = ["method", "from", *map(heading, columns), *(TO_BEST[column] for column in led)]
     rows = []
     for row in board.rows:
         if not row.lines:
@@ -163,8 +179,8 @@ def _markdown_table(board: Board, columns: tuple[Column, ...], with_difference: 
             if not any(column in line.figures for column in columns):
                 continue
             cells = [_markdown_cell(line, column) for column in columns]
-            if with_difference:
-                gap = line.difference
+            for column in led:
+                gap = line.to_best(column)
                 cells.append(f"{number(gap.value)} [{interval(gap)}]" if gap else "")
             rows.append((row.title if count == 0 else "", line.source, *cells))
     return markdown.table(head, rows, words=2, left=2)
@@ -192,6 +208,7 @@ def _json_row(row: Row) -> dict:
         "name": row.name,
         "title": row.title,
         "trained": row.trained,
+        "reference": row.reference,
         "failed": row.failed,
         "notes": list(row.notes),
         "spent": _finite(row.spent),
@@ -200,6 +217,7 @@ def _json_row(row: Row) -> dict:
                 "source": line.source,
                 "filled": line.filled,
                 "difference_F1_whole": _json_figure(line.difference),
+                "difference_F1_mean": _json_figure(line.difference_arteries),
                 "figures": {
                     f"{metric} {target}": {
                         **_json_figure(figure),
@@ -220,6 +238,22 @@ def _json_ablation(ablation: Ablation) -> dict:
     }
     values = {**ablation.__dict__, "judged": " ".join(ablation.judged)}
     return _finite({**values, "differences": differences})
+
+
+def _json_against(one: Against) -> dict:
+    gap = None if one.gap is None else {**asdict(one.gap), "detectable": one.gap.detectable}
+    values = {
+        "name": one.name,
+        "title": one.title,
+        "figure": " ".join(one.column),
+        **{key: getattr(one.figure, key) for key in ("value", "low", "high", "n", "note")},
+        "best": one.best,
+        "best_less_it": gap,
+        "above": one.above,
+        "not_told_apart": one.level,
+        "below": one.below,
+    }
+    return _finite(values)
 
 
 def _json_figure(figure: Figure | None) -> dict | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmark.metrics import Replicates
 from benchmark.metrics.consistency import AGREEMENT, INSIDE, agreement_figures, inside_figures
+from benchmark.metrics.overlap import MEAN_F1
 from benchmark.metrics.replicates import SCORE_NAMES
 from benchmark.metrics.verdict import (
     UNDECIDED,
@@ -53,6 +54,10 @@ class Judged:
     patients_only : str
         The verdict if training made no difference: that of these networks on other patients.
     note : str
+    arteries : Judged or None
+        The same claim judged by the mean of the three arteries' F1, where it speaks of F1 whole:
+        what the paper does not print, and what whole cannot see. These are a family of their own,
+        so that they move no verdict on the paper's sentences.
     """
 
     claim: Claim
@@ -65,6 +70,7 @@ class Judged:
     missing: tuple[str, ...] = ()
     patients_only: str = ""
     note: str = ""
+    arteries: Judged | None = None
 
 
 def judge(claims: Sequence[Claim], joined: Joined) -> tuple[Judged, ...]:
@@ -82,6 +88,17 @@ def judge(claims: Sequence[Claim], joined: Joined) -> tuple[Judged, ...]:
         In the order of the claims.
     """
     bench = _Bench(joined)
+    answers = _judge(claims, bench)
+    places = [k for k, claim in enumerate(claims) if claim.column == ("F1", "whole")]
+    of_arteries = _judge([replace(claims[k], column=MEAN_F1) for k in places], bench)
+    for place, own in zip(places, of_arteries, strict=True):
+        if own.verdict != NOT_JUDGED:
+            answers[place] = replace(answers[place], arteries=own)
+    return tuple(answers)
+
+
+def _judge(claims: Sequence[Claim], bench: _Bench) -> list[Judged]:
+    """Judge claims as one family."""
     answers, statements = [], {}
     for place, claim in enumerate(claims):
         judged, parts = _one(claim, bench)
@@ -96,7 +113,7 @@ def judge(claims: Sequence[Claim], joined: Joined) -> tuple[Judged, ...]:
             p=decision.p,
             patients_only=_patients_only(statements[place]) if undecided else "",
         )
-    return tuple(answers)
+    return answers
 
 
 @dataclass

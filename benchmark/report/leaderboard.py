@@ -8,12 +8,29 @@ from dataclasses import replace
 import numpy as np
 
 from benchmark.cohorts.patients import scans_in_words
+from benchmark.methods import is_reference, ranked
 from benchmark.metrics.verdict import contrast
 from benchmark.report import paper
 from benchmark.report.ablations import JUDGED, compare_to_bases
-from benchmark.report.board import TARGETS, Board, Column, Line, Row, interval, number
+from benchmark.report.against import beside_references
+from benchmark.report.board import (
+    TARGETS,
+    Board,
+    Column,
+    Line,
+    Row,
+    heading,
+    interval,
+    number,
+)
 from benchmark.report.devices import device_classes, one_machine, without_costs_of_device
-from benchmark.report.measure import Measured, difference, figures_of, marks, measure
+from benchmark.report.measure import (
+    Measured,
+    differences_to_best,
+    figures_of,
+    marks,
+    measure,
+)
 from benchmark.report.mixture import refuse_mixture
 from benchmark.report.noise import UNKNOWN, Noise, lends, pool
 from benchmark.report.origin import origin_facts, origin_notes, origins
@@ -26,14 +43,13 @@ from benchmark.training.settings import COUNTED, Budget
 
 RANKED: tuple[Column, ...] = (
     *((metric, target) for metric in ("F1", "sensitivity", "PPV") for target in TARGETS),
+    ("F1", "mean"),
     *((f"{m}_{s}", t) for s in ("AS", "VS", "MS") for m in ("ICC", "PCC", "MAE") for t in TARGETS),
     ("ICC", "mean"),
     ("PCC", "mean"),
     ("kappa", "whole"),
 )
-"""Columns in which the best trained method is marked."""
-
-MAIN: Column = ("F1", "whole")
+"""Columns in which the best ranked method is marked."""
 
 
 def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
@@ -94,6 +110,7 @@ def make_board(plan: dict, cells: Iterable[KeptCell]) -> Board:
         ),
         columns=RANKED,
         ablations=compare_to_bases(plan["methods"], sources, measured, noise),
+        against=beside_references(plan["methods"], sources, measured, noise),
     )
 
 
@@ -113,12 +130,12 @@ def _lines(
 
 
 def _add_marks(rows: list[tuple], measured: list[list[Measured]], noise: Noise) -> None:
-    """Mark the best among trained methods, and set every line's difference to the best F1."""
+    """Mark the best among ranked methods, and set every line's differences to the best F1."""
     places = [
         (row, line)
         for row, (method, _, lines) in enumerate(rows)
         for line in range(len(lines))
-        if method["trained"]
+        if ranked(method)
     ]
     found = marks(
         [measured[row][line] for row, line in places],
@@ -126,19 +143,13 @@ def _add_marks(rows: list[tuple], measured: list[list[Measured]], noise: Noise) 
         RANKED,
         noise,
     )
-    best = None
     for (row, line), own in zip(places, found, strict=True):
         rows[row][2][line].marks.update(own)
-        if own.get(MAIN) == "best":
-            best = measured[row][line][MAIN]
-    if best is None:
-        return
-    for row, (_, _, lines) in enumerate(rows):
-        for place, line in enumerate(lines):
-            own = measured[row][place].get(MAIN)
-            if own is not None and own is not best:
-                gap = difference(own, best)
-                lines[place] = Line(line.source, line.figures, line.filled, line.marks, gap)
+    rivals = [measured[row][line] for row, line in places]
+    for (_, _, lines), own in zip(rows, measured, strict=True):
+        gaps = differences_to_best(own, rivals, found)
+        for place, (whole, arteries) in enumerate(gaps):
+            lines[place] = replace(lines[place], difference=whole, difference_arteries=arteries)
 
 
 def _row(method: dict, cells: list[KeptCell], lines: list[Line], plan: dict) -> Row:
@@ -157,7 +168,14 @@ def _row(method: dict, cells: list[KeptCell], lines: list[Line], plan: dict) -> 
         titles = {entry["name"]: entry["title"] for entry in plan["methods"]}
         spent["weights_from"] = titles.get(method["base"], spent["weights_from"])
     return Row(
-        method["name"], method["title"], method["trained"], tuple(lines), text, tuple(notes), spent
+        method["name"],
+        method["title"],
+        method["trained"],
+        tuple(lines),
+        text,
+        tuple(notes),
+        spent,
+        is_reference(method),
     )
 
 
@@ -285,31 +303,41 @@ def _notes(plan: dict, finished: list[KeptCell]) -> tuple[str, ...]:
 def _spread(
     rows: list[tuple], measured: list[list[Measured]], noise: Noise
 ) -> list[tuple[str, str]]:
-    """Best and worst trained segmentation network, with the paired interval of the difference."""
+    """Best and worst ranked segmentation network, with the paired interval of the difference."""
+    texts = {
+        "spread": _between(rows, measured, noise, ("F1", "whole")),
+        "spread, arteries": _between(rows, measured, noise, ("F1", "mean")),
+    }
+    return [(name, text) for name, text in texts.items() if text]
+
+
+def _between(
+    rows: list[tuple], measured: list[list[Measured]], noise: Noise, column: Column
+) -> str:
+    """The spread in one figure; nothing with fewer than two networks."""
     found = [
-        (own[0][MAIN].value, method["title"], own[0][MAIN])
+        (own[0][column].value, method["title"], own[0][column])
         for (method, _, _), own in zip(rows, measured, strict=True)
-        if method["trained"]
+        if ranked(method)
         and method.get("retrain", True)
         and own
-        and MAIN in own[0]
-        and np.isfinite(own[0][MAIN].value)
+        and column in own[0]
+        and np.isfinite(own[0][column].value)
     ]
     if len(found) < 2:
-        return []
+        return ""
     high, low = max(found, key=lambda f: f[0]), min(found, key=lambda f: f[0])
-    own = noise.get(("mask", MAIN), UNKNOWN)
+    own = noise.get(("mask", column), UNKNOWN)
     gap = contrast([(1, high[2], own), (-1, low[2], own)])
-    ends = f"F1 whole from {number(low[0])} ({low[1]}) to {number(high[0])} ({high[1]})"
+    ends = f"{heading(column)} from {number(low[0])} ({low[1]}) to {number(high[0])} ({high[1]})"
     if not np.isfinite([gap.low, gap.high]).all():
-        return [("spread", f"{ends}; no difference is told: {gap.note}")]
+        return f"{ends}; no difference is told: {gap.note}"
     over = "over patients and trainings" if gap.known else "over patients alone"
-    text = (
+    return (
         f"{ends}: difference "
         f"{number(gap.value)} ({interval(gap)}, paired, {over}); such data find a difference of "
         f"{number(gap.detectable)} in 80 % of repetitions"
     )
-    return [("spread", text)]
 
 
 def _noise(plan: dict, noise: Noise) -> list[tuple[str, str]]:
@@ -318,11 +346,11 @@ def _noise(plan: dict, noise: Noise) -> list[tuple[str, str]]:
         return [("seed noise", "not measured with one seed (--seeds 3)")]
     count = len(plan["seeds"])
     parts = []
-    for source, column in JUDGED.items():
+    for source, column in (*JUDGED.items(), ("mask", ("F1", "mean"))):
         sd = noise.get((source, column), UNKNOWN).sd
         if np.isfinite(sd):
             moved = number(1.96 * np.sqrt(2 / count) * sd)
-            parts.append(f"{' '.join(column)} ({source}) {moved}")
+            parts.append(f"{heading(column)} ({source}) {moved}")
     if not parts:
         return []
     text = f"other {count} seeds move a mean over {count}, in 95 %, by up to: {', '.join(parts)}"

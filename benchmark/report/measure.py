@@ -6,7 +6,7 @@ that differences between methods are paired: a patient who is hard is hard for b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.metrics import Replicates, paired_difference, replicate, seed_spread
 from benchmark.metrics.summary import as_estimate
 from benchmark.metrics.verdict import SeedNoise, holds_zero
-from benchmark.report.board import LOWER_IS_BETTER, Column, Figure
+from benchmark.report.board import LED_BY, LOWER_IS_BETTER, Column, Figure
 from benchmark.report.noise import UNKNOWN
 from benchmark.runs.store import KeptCell
 
@@ -106,6 +106,39 @@ def difference(a: Replicates, b: Replicates) -> Figure:
     return Figure(
         found.difference, found.low, found.high, found.n, found.note, patients=found.patients
     )
+
+
+def differences_to_best(
+    lines: Sequence[Measured], rivals: Sequence[Measured], marked: Sequence[dict[Column, str]]
+) -> list[tuple[Figure | None, Figure | None]]:
+    """Each line's paired difference to the best rival, in F1 whole and in mean artery F1.
+
+    Parameters
+    ----------
+    lines : sequence of dict
+        Whose differences are asked for.
+    rivals, marked : sequence of dict
+        Lines among which one is the best, and what :func:`marks` says of each.
+
+    Returns
+    -------
+    list of tuple
+        None for the best itself, and where there is no such figure or no best.
+    """
+    best = {
+        column: own[column]
+        for own, found in zip(rivals, marked, strict=True)
+        for column in LED_BY
+        if found.get(column) == "best"
+    }
+
+    def gap(line: Measured, column: Column) -> Figure | None:
+        own, other = line.get(column), best.get(column)
+        if own is None or other is None or own is other:
+            return None
+        return difference(own, other)
+
+    return [(gap(line, ("F1", "whole")), gap(line, ("F1", "mean"))) for line in lines]
 
 
 def marks(

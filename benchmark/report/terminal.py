@@ -8,8 +8,9 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.report import ablations
+from benchmark.report import ablations, against
 from benchmark.report.board import (
+    LED_BY,
     TARGETS,
     Board,
     Column,
@@ -24,10 +25,14 @@ from benchmark.report.reliance import counted_scans, reliance_lines, sample
 from benchmark.report.spent import HEADINGS, diagnostics, spent_cells, taken_from
 
 OVERLAP: tuple[Column, ...] = (
-    *(("F1", target) for target in TARGETS),
+    *(("F1", target) for target in TARGETS[:3]),
+    *LED_BY,
     ("sensitivity", "whole"),
     ("PPV", "whole"),
 )
+OVERLAP_TITLE = "Segmentation, by volume"
+TO_BEST: dict[Column, str] = {("F1", "mean"): "mean to best", ("F1", "whole"): "F1 to best"}
+"""Heads of the columns of differences."""
 AGREEMENT: tuple[Column, ...] = (
     *(("ICC_AS", target) for target in TARGETS),
     ("ICC_VS", "whole"),
@@ -67,7 +72,7 @@ def print_board(board: Board, console: Console, more: bool = False, notes: bool 
     notes : bool
         Print each method's deviations from its paper; otherwise how many there are.
     """
-    tables = {"Segmentation, by volume": OVERLAP, "Scores against the reference": AGREEMENT}
+    tables = {OVERLAP_TITLE: OVERLAP, "Scores against the reference": AGREEMENT}
     tables |= MORE if more else {}
     shortened = False
     console.print()
@@ -79,6 +84,12 @@ def print_board(board: Board, console: Console, more: bool = False, notes: bool 
                 break
             shortened = True
             table = _table(title, fewer, board)
+        console.print(table)
+    if board.against:
+        for shown in (range(len(against.HEADINGS)), *against.NARROWER):
+            table = _against(board, shown)
+            if _fits(table, console):
+                break
         console.print(table)
     if board.ablations:
         for shown in (range(len(ablations.HEADINGS)), *ablations.NARROWER):
@@ -128,8 +139,11 @@ def footer(board: Board, notes: bool = True) -> list[str]:
         "* best, ~ not told apart from the best (paired; over patients and trainings, "
         "or over patients alone with one seed); a figure without an interval has no mark.",
         "AS, VS, MS: Agatston, volume and mass score. "
-        "F1 to best: difference in F1 whole to the best method, paired.",
+        "F1 to best: difference in F1 whole to the best method, paired; mean to best: the same in "
+        "the mean of the F1 of LAD, LCX and RCA. Masks are ranked by both: whole cannot see an "
+        "artery taken for another.",
     ]
+    lines += against.as_lines(board)
     lines += [
         ablations.explanation(base) for base in dict.fromkeys(a.base for a in board.ablations)
     ]
@@ -167,33 +181,28 @@ def _counted_deviations(board: Board) -> list[str]:
     return [f"deviations: {', '.join(counts)} ({where})"] if counts else []
 
 
-def heading(column: Column) -> str:
-    """``"F1 LAD"``, ``"ICC AS whole"``."""
-    metric, target = column
-    return f"{metric.replace('_', ' ')} {target}" if metric != "kappa" else "kappa"
-
-
 def _table(title: str, columns: tuple[Column, ...], board: Board) -> Table:
-    difference = title.startswith("Segmentation")
+    led = [column for column in LED_BY if column in columns] if title == OVERLAP_TITLE else []
     table = _frame(title)
     table.add_column("method", no_wrap=True)
     table.add_column("from", no_wrap=True)
     for metric, target in columns:
-        head = f"{metric.replace('_', ' ')}\n{target}"
+        head = "mean\nF1" if (metric, target) == ("F1", "mean") else ""
+        head = head or f"{metric.replace('_', ' ')}\n{target}"
         table.add_column(head, justify="right", no_wrap=True)
-    if difference:
-        table.add_column("F1 to\nbest", justify="right", no_wrap=True)
+    for column in led:
+        words = TO_BEST[column].rpartition(" ")
+        table.add_column(f"{words[0]}\n{words[2]}", justify="right", no_wrap=True)
     for place, row in enumerate(board.rows):
         lines = [line for line in row.lines if any(c in line.figures for c in columns)]
         if not row.lines:
             table.add_row(row.title, Text("failed", style="red"))
         for count, line in enumerate(lines):
             cells = [_cell(line, column) for column in columns]
-            if difference:
-                cells.append(_difference(line))
+            cells += [_difference(line, column) for column in led]
             table.add_row(_name(row) if count == 0 else "", line.source, *cells)
         following = board.rows[place + 1 :]
-        if row.trained and following and not following[0].trained:
+        if row.ranked and following and not following[0].ranked:
             table.add_section()
     return table
 
@@ -216,11 +225,25 @@ def _cell(line: Line, column: Column) -> Group | str:
     return Group(top, Text(interval(figure, column[0], "–"), style="dim", justify="right"))
 
 
-def _difference(line: Line) -> Group | str:
-    if line.difference is None:
-        return "best" if line.marks.get(("F1", "whole")) == "best" else ""
-    top = Text(number(line.difference.value), justify="right")
-    return Group(top, Text(interval(line.difference, between="–"), style="dim", justify="right"))
+def _difference(line: Line, column: Column) -> Group | str:
+    gap = line.to_best(column)
+    if gap is None:
+        return "best" if line.marks.get(column) == "best" else ""
+    top = Text(number(gap.value), justify="right")
+    return Group(top, Text(interval(gap, between="–"), style="dim", justify="right"))
+
+
+def _against(board: Board, shown: Iterable[int]) -> Table:
+    table = _frame("References: what a network is more than")
+    for index in shown:
+        figure = index in (2, 3)
+        table.add_column(
+            against.HEADINGS[index], justify="right" if figure else "left", no_wrap=True
+        )
+    for one in board.against:
+        cells = against.against_cells(one, line_break="\n")
+        table.add_row(*(cells[index] for index in shown))
+    return table
 
 
 def _ablations(board: Board, shown: Iterable[int]) -> Table:

@@ -29,6 +29,7 @@ from benchmark.runs.request import (
     chosen_methods,
     chosen_precision,
     chosen_scale,
+    rows_there,
 )
 from benchmark.runs.schedule import Schedule, sweep
 from benchmark.runs.sources import COHORTS, open_cohort, tier_split
@@ -196,6 +197,7 @@ def _settle(request: Request, display: Display, device: str | None, planning: bo
         # scans of one's own are read and judged in parallel, once
         with display.counting(f"reading {cohort.name}") as progress:
             cohort.check(progress, request.workers)
+    methods = rows_there(methods, request.methods, scale, cohort)
     split = tier_split(cohort, scale.train, scale.test, asked, choice)
     init = None if request.init is None else find_run(str(request.init), request.out)
     if init is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import UserError
-from benchmark.methods import METHODS
+from benchmark.methods import METHODS, ranked
 from benchmark.names import told_apart
 from benchmark.report.devices import device_classes
 from benchmark.runs.copies import copy_cell, refuse_other, same_predictions
@@ -281,7 +281,7 @@ def _of(row: _Row, part: dict) -> bool:
 
 
 def _order(suite: str):
-    """Key that sorts rows as the suite does; methods it lacks follow, then those untrained."""
+    """Key that sorts rows as the suite does; methods it lacks follow, then references."""
     from benchmark.suites.load import load_suite
 
     try:
@@ -292,7 +292,7 @@ def _order(suite: str):
 
     def key(row: _Row) -> tuple[bool, int]:
         name = row.method["name"]
-        return not row.method["trained"], names.index(name) if name in names else len(names)
+        return not ranked(row.method), names.index(name) if name in names else len(names)
 
     return key
 

@@ -151,6 +151,7 @@ def make_plan(
                 "outputs": list(method.outputs),
                 "paper": method.paper,
                 "trained": method.trained,
+                "reference": method.reference,
                 "options": method.options,
                 "base": bases[method.name],
                 "change": changes[method.name],

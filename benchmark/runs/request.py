@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark import names
+from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
 from benchmark.methods import METHODS, Method, find
 from benchmark.suites.schema import SCALES, Scale, Suite, nearest, override
@@ -88,7 +89,7 @@ class Request:
 
 
 def chosen_methods(suite: Suite, wanted: tuple[str, ...]) -> tuple[Method, ...]:
-    """The methods asked for, or the suite's; those that learn nothing come last.
+    """The methods asked for, or the suite's; references come last.
 
     Raises
     ------
@@ -97,7 +98,37 @@ def chosen_methods(suite: Suite, wanted: tuple[str, ...]) -> tuple[Method, ...]:
     """
     own = {method.name: method for method in (*suite.methods, *suite.references)}
     found = [own[n] if n in own else find(n) for n in dict.fromkeys(wanted or own)]
-    return tuple(sorted(found, key=lambda method: not method.trained))
+    return tuple(sorted(found, key=lambda method: method.reference))
+
+
+def rows_there(
+    methods: Collection[Method], asked: Collection[str], scale: Scale, cohort: Cohort
+) -> tuple[Method, ...]:
+    """The methods without what the tier leaves out and what the cohort knows too little for.
+
+    Parameters
+    ----------
+    methods : collection of Method
+        From `chosen_methods`.
+    asked : collection of str
+        Those that were asked for by name, which no tier leaves out.
+    scale : Scale
+    cohort : Cohort
+
+    Raises
+    ------
+    UserError
+        If a method was asked for that needs more than the cohort knows.
+    """
+    unknown = [m.name for m in methods if m.needs_owners and not cohort.knows_owners]
+    refused = [name for name in unknown if name in asked]
+    if refused:
+        raise UserError(
+            f"{refused[0]}: cohort {cohort.name} does not know which artery its candidates truly "
+            "belong to; leave it out of --methods"
+        )
+    left_out = {*unknown, *(name for name in scale.leave_out if name not in asked)}
+    return tuple(method for method in methods if method.name not in left_out)
 
 
 def chosen_scale(suite: Suite, tier: str, request: Request) -> Scale:

@@ -176,7 +176,7 @@ class Worker:
             partial=partial.absolute() if resumes and cell.weights is None else None,
             every_seconds=self.every_seconds,
             broken=cell.broken,
-            cohort=self.cohort if cell.method.external else None,
+            cohort=self.cohort if cell.method.external or cell.method.needs_owners else None,
         )
 
     def _keep(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.errors import UserError
@@ -84,10 +85,22 @@ def parse_suite(text: str, where: str) -> Suite:
     stated["scales"] = _scales(stated["scales"], lines, where)
     stated["methods"] = _methods(stated["methods"], lines, where)
     stated["references"] = tuple(
-        _known(name, METHODS, f"{where}:{lines.get(('references', index), 1)}")
+        replace(
+            _known(name, METHODS, f"{where}:{lines.get(('references', index), 1)}"),
+            reference=True,
+        )
         for index, name in enumerate(stated["references"])
     )
     names = [row.name for row in (*stated["methods"], *stated["references"])]
+    if isinstance(values["scales"], dict):  # a borrowed tier may leave out rows of its own suite
+        for tier, scale in stated["scales"].items():
+            for index, name in enumerate(scale.leave_out):
+                if name not in names:
+                    line = line_of(("scales", tier, "leave_out", index), lines)
+                    raise UserError(
+                        f"{where}:{line}: scale {tier} leaves out {name!r}, which is no row of "
+                        f"this suite{nearest(name, names)}"
+                    )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"{where}:{lines[('methods',)]}: {twice[0]!r} is named twice")

@@ -32,6 +32,8 @@ class Scale:
         of files has the spacing of its files.
     settings : Settings
         The recipe.
+    leave_out : tuple of str
+        Rows of the suite that this tier has only where ``--methods`` names them.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Scale:
     test: int
     spacing: float | None
     settings: Settings
+    leave_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Suite:
     methods : tuple of Method
         The trained methods and ablations, in the order of the leaderboard.
     references : tuple of Method
-        Rows that learn nothing, below a rule.
+        Rows that the others are measured by, below a rule: not ranked, trained or not.
     seeds : int
         Number of repetitions, ``--seeds``.
     scales : dict of str to Scale
@@ -105,6 +108,7 @@ def scale_model() -> type[BaseModel]:
         train=(Annotated[int, Field(ge=1)], ...),
         test=(Annotated[int, Field(ge=1)], ...),
         spacing=(Annotated[float, Field(gt=0)] | None, None),
+        leave_out=(list[str], []),
         **recipe,
     )
 
@@ -226,7 +230,8 @@ def build_scale(name: str, values: dict) -> Scale:
     """
     values = dict(values)
     own = {key: values.pop(key) for key in ("train", "test", "spacing")}
-    return Scale(name=name, settings=Settings(**values), **own)
+    left_out = tuple(values.pop("leave_out"))
+    return Scale(name=name, settings=Settings(**values), leave_out=left_out, **own)
 
 
 def override(scale: Scale, changes: dict[str, object]) -> Scale:
@@ -247,6 +252,7 @@ def override(scale: Scale, changes: dict[str, object]) -> Scale:
         "train": scale.train,
         "test": scale.test,
         "spacing": scale.spacing,
+        "leave_out": list(scale.leave_out),
         **asdict(scale.settings),
     }
     for key, value in changes.items():

@@ -136,7 +136,8 @@ def run_cell(
     start : dict of Tensor, optional
         A trained network's state, which training starts from (fine-tuning).
     cohort : Cohort, optional
-        The scans themselves, for a method that trains itself.
+        The scans themselves, for a method that trains itself, and for one that needs the owners
+        of their candidates.
     resume : Resume, optional
         The training's checkpoint: it goes on from there, and keeps one there. Not for a method
         that trains itself.
@@ -164,7 +165,7 @@ def run_cell(
     if not method.trained:
         if weights is not None or start is not None:
             raise CellFailed("has no weights that could be taken over")
-        return _run_reference(method, prepared, result)
+        return _run_reference(method, prepared, result, cohort)
     if method.external:
         if weights is not None or start is not None:
             raise CellFailed("trains itself, and cannot start from given weights")
@@ -329,13 +330,20 @@ def _events(trainer: Trainer | None, spent: dict) -> list[str]:
     ]
 
 
-def _run_reference(method: Method, prepared: Prepared, result: CellResult) -> CellResult:
+def _run_reference(
+    method: Method, prepared: Prepared, result: CellResult, cohort: Cohort | None
+) -> CellResult:
     """A row without learning: fitted on the training split by counting, not by gradients."""
     rule = method.load()()
     rule.fit(prepared.train)
     expect_masks(result)
     for row, example in enumerate(prepared.test):
-        record_mask(result, row, example, rule.classify(example))
+        known = ()
+        if method.needs_owners:
+            known = (None if cohort is None else cohort.owners(example.id),)
+            if known[0] is None:
+                raise CellFailed(f"the owners of scan {example.id} are not known")
+        record_mask(result, row, example, rule.classify(example, *known))
     result.notes = tuple(rule.notes)
     result.ledger = {
         **NOTHING_SPENT,

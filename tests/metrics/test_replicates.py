@@ -31,7 +31,7 @@ def small():
 def test_every_figure_has_its_scans_and_its_draws(small):
     reference, estimate, overlap = small
     found = replicate(reference, estimate, overlap, resamples=30, seed=9)
-    assert len(found) == 12 + 36 + 3
+    assert len(found) == 12 + 1 + 36 + 3
     for figure in found.values():
         assert figure.by_seed.shape == (1,)
         assert figure.resampled.shape == (30,)
@@ -138,7 +138,8 @@ def test_overlap_notes_tell_the_seed_with_most_missing(small):
         candidate_volume=whole[:, 3] + 50,
         resamples=20,
     )
-    assert set(found) == {(ratio, target) for ratio in RATIOS for target in TARGETS}
+    keys = {(ratio, target) for ratio in RATIOS for target in TARGETS}
+    assert set(found) == keys | {("F1", "mean")}
     assert {figure.note for figure in found.values()} == {MISSING.format(2)}
     one = found["F1", "LAD"].by_seed
     assert one[0] > one[1] > one[2]  # the fifth scan has most of the calcium
@@ -251,3 +252,51 @@ def test_a_missing_score_takes_the_worst_value_of_each_figure(small):
     assert not np.array_equal(
         fill_missing(truth, own, "PCC").values, fill_missing(truth, own, "MAE").values
     ), "a test that cannot tell them apart"
+
+
+def test_the_mean_over_arteries_is_that_of_three_pooled_f1(small):
+    reference, _, overlap = small
+    found = replicate(reference, overlap=overlap, resamples=300)
+    mean, arteries = found["F1", "mean"], [found["F1", t] for t in ("LAD", "LCX", "RCA")]
+    assert mean.value == pytest.approx(np.mean([one.value for one in arteries]))
+    # seed by seed and resample by resample, so that differences in it are paired as all others
+    drawn = np.mean([one.resampled for one in arteries], axis=0)
+    np.testing.assert_allclose(mean.resampled, drawn)
+    assert mean.interval()[:2] == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
+
+
+def test_an_artery_taken_for_another_costs_the_mean_and_not_the_whole(small):
+    reference, _, (tp, fp, fn) = small
+    right = replicate(reference, overlap=(tp, fp, fn), resamples=5)
+    # all that was found of the LCX is called RCA: for the whole heart nothing changed
+    tp, fp, fn = tp.copy(), fp.copy(), fn.copy()
+    fn[:, 1] += tp[:, 1]
+    fp[:, 2] += tp[:, 1]
+    tp[:, 1] = 0
+    wrong = replicate(reference, overlap=(tp, fp, fn), resamples=5)
+    assert wrong["F1", "whole"].value == right["F1", "whole"].value
+    assert wrong["F1", "mean"].value < right["F1", "mean"].value - 0.2
+
+
+def test_an_artery_without_any_calcium_leaves_no_mean_over_arteries(small):
+    reference, _, overlap = small
+    overlap = tuple(part.copy() for part in overlap)
+    for part in overlap:
+        part[:, 1] = 0
+    found = replicate(reference, overlap=overlap, resamples=20)
+    assert np.isfinite(found["F1", "LAD"].value)
+    assert np.isnan(found["F1", "mean"].value)
+    assert found["F1", "mean"].note == (
+        "F1 of LCX is undefined: no reference calcium and nothing predicted"
+    )
+
+
+def test_the_mean_over_arteries_rests_on_the_rarest(small):
+    reference, _, overlap = small
+    overlap = tuple(part.copy() for part in overlap)
+    for part in overlap:
+        part[2:, 1] = 0  # the LCX is in two patients
+    found = replicate(reference, overlap=overlap, resamples=20)
+    assert np.isfinite(found["F1", "mean"].value)
+    assert found["F1", "mean"].few == found["F1", "LCX"].few == "rests on 2 patients: no interval"
+    assert found["F1", "LAD"].few == ""

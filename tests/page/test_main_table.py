@@ -38,7 +38,7 @@ def test_a_method_that_failed_spans_the_columns(board):
     failed = replace(board.rows[0], lines=(), failed="out of memory (50 % of 2_000)")
     text = as_latex(replace(board, rows=(failed, *board.rows[1:])))
     assert r"out of memory (50 \% of 2\_000)" in text
-    assert "\\multicolumn{8}{p{" in text
+    assert "\\multicolumn{9}{p{" in text
 
 
 @pytest.mark.parametrize(

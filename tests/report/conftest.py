@@ -83,6 +83,7 @@ def write_run(tmp_path):
                     "change": method.change,
                     "expect": method.expect,
                     "retrain": method.retrain,
+                    "reference": method.reference,
                 }
             methods.append(own)
             for seed in seeds:

@@ -92,7 +92,7 @@ def test_the_papers_differences_are_worked_out_from_its_tables():
         ("kind: above", "knid: above", 5, "unknown key 'knid'; did you mean 'kind'"),
         ("kind: above", "kind: abvoe", 5, "kind: input should be"),
         ("metric: F1 whole", "metric: F2 whole", 6, "unknown metric 'F2'"),
-        ("metric: F1 whole", "metric: F1 mean", 6, "is of LAD, LCX, RCA, whole"),
+        ("metric: F1 whole", "metric: PPV mean", 6, "is of LAD, LCX, RCA, whole"),
         ("mvl (mask)", "mlv (mask)", 7, "unknown method 'mlv'; did you mean"),
         ("mvl (mask)", "mvl", 7, "METHOD (SOURCE)"),
         ("mvl (mask)", "mvl (head)", 7, "F1 comes from mask"),

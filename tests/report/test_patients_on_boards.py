@@ -130,8 +130,9 @@ def test_ranks_claims_and_comparisons_of_few_patients_decide_nothing(write_run):
     assert np.isnan(ranks.joint.ranks).all()
     row = rank_rows(ranks)[0]
     assert row[1]
-    assert row[5]
-    assert not any(row[place] for place in (2, 3, 6, 7, 9, 10))
+    assert row[4]
+    assert row[8]
+    assert not any(row[place] for place in (2, 3, 5, 6, 9, 10, 12, 13))
     assert closing(ranks)[0].startswith("fewer than 3 patients: no ranks (60 scans of 2 patients)")
     assert json.loads(ranks_json(ranks))["methods"][0]["scores"]["rank_low"] is None
     claims = paper_claims()

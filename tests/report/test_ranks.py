@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import cli
@@ -12,12 +13,13 @@ def test_ranks_stand_beside_their_figures(write_run):
     found = make_ranks(join([run]))
     first = rank_rows(found)[0]
     assert first[0] == "MMWFAnet"
-    assert first[2].startswith("1 [1–")
-    assert first[1].startswith("0.9")
-    assert first[3] == "1, 1"
+    for figure in (1, 4):  # mean artery F1, F1 whole
+        assert first[figure].startswith("0.9")
+        assert first[figure + 1].startswith("1 [1–")
+        assert first[figure + 2] == "1, 1"
     dmtrl = next(row for row in rank_rows(found) if row[0] == "DMTRL")
-    assert dmtrl[1:4] == ("", "", ""), "a method without masks has no rank by masks"
-    assert dmtrl[8:] == ("", "", "")
+    assert dmtrl[1:7] == ("",) * 6, "a method without masks has no rank by masks"
+    assert dmtrl[11:] == ("", "", "")
     assert found.segmentation.mean_tau == 1
 
 
@@ -67,8 +69,25 @@ def test_a_method_without_the_source_of_the_others_has_no_rank_by_scores(write_r
     found = make_ranks(join([write_run(rows)]))
     assert sorted(found.sources) == ["", "mask", "mask"]
     dmtrl = next(row for row in rank_rows(found) if row[0] == "DMTRL")
-    assert dmtrl[4:8] == ("", "", "", "")
+    assert dmtrl[7:11] == ("", "", "", "")
     assert any("mask, which 1 of 3 methods lacks" in line for line in closing(found))
     heads = make_ranks(join([write_run({"dmtrl": 0.8, "q-model": 0.9}, name="heads")]))
     assert heads.sources == ("head", "head")
     assert heads.scores.rank.tolist() == [2, 1]
+
+
+def test_ranks_by_the_arteries_can_differ_from_those_by_whole(write_run):
+    """One finds all of two arteries and half of the smallest, the other as much of each."""
+    run = write_run({"unet3d": (0.5, 1, 1), "fcn3d": 0.84}, seed_sd=0)
+    found = make_ranks(join([run]))
+    assert found.segmentation.rank.tolist() == [1, 2]
+    assert found.arteries.rank.tolist() == [2, 1]
+    values = json.loads(as_json(found))
+    mean = [figure.value for figure in found.arteries.figures]
+    assert [m["arteries"]["value"] for m in values["methods"]] == pytest.approx(mean)
+    assert values["tasks"]["arteries"].startswith("mean of the F1 of LAD")
+
+
+def test_trained_references_are_not_ranked(write_run):
+    found = make_ranks(join([write_run({"unet3d": 0.7, "fcn3d": 0.8, "two-convolutions": 0.95})]))
+    assert found.titles == ("3D U-Net", "3D FCN")
