@@ -1,6 +1,8 @@
-"""The chest around the heart: wall, breasts, lungs, mediastinum, diaphragm, spine, great vessels."""
+"""The chest around the heart: wall, lungs, mediastinum, diaphragm, spine, great vessels."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 
@@ -144,9 +146,7 @@ class Body:
             blend(image, smooth_step(arm - 12.0, 2.0), 700.0)
             blend(image, smooth_step(arm - 6.0, 2.0), 60.0)
 
-    def _glands(
-        self, image: np.ndarray, x: np.ndarray, y: np.ndarray, outside: np.ndarray
-    ) -> None:
+    def _glands(self, image: np.ndarray, x: np.ndarray, y: np.ndarray, outside: np.ndarray) -> None:
         for side in (-1.0, 1.0):
             gx = (x - self.middle - side * 76.0) / 34.0
             gy = (y - self.front + 20.0 + self.wall) / (0.6 * self.patient.breast)
@@ -295,9 +295,9 @@ class Body:
             ((0.5 * (top[0] + x0) + 4.0, 0.5 * (top[1] + y0), self.arch + 8.0), 13.0),
             ((x0, y0, self.arch - 6.0), 12.5),
         )
-        for (a, wide), (b, narrow) in zip(arch, arch[1:], strict=False):
+        for (a, wide), (b, narrow) in itertools.pairwise(arch):
             paint_tube(volume, grid, a, b, (wide + 3.5, narrow + 3.5), patient.fat, 2.2)
-        for (a, wide), (b, narrow) in zip(arch, arch[1:], strict=False):
+        for (a, wide), (b, narrow) in itertools.pairwise(arch):
             paint_tube(volume, grid, a, b, (wide, narrow), patient.blood, 2.2)
         for line in (*BRANCHES, *LUNG_VEINS, INFERIOR_CAVA):
             paint_line(volume, grid, heart, line, patient.blood)

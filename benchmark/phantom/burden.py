@@ -55,5 +55,3 @@ def draw_burden(draw: Stream) -> float:
 def several_vessels(burden: float) -> float:
     """Return the probability that a patient of this Agatston score has several vessels diseased."""
     return _log_line(SEVERAL, burden)
-
-

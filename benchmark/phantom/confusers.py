@@ -100,9 +100,7 @@ class _Planner:
         places = []
         for k in range(steps):
             c, s = polar(middle + span * ((k + 0.5) / steps - 0.5))
-            places.append(
-                heart.surface((-6.0, MITRAL[0], MITRAL[1]), (0.0, c, s), -under)
-            )
+            places.append(heart.surface((-6.0, MITRAL[0], MITRAL[1]), (0.0, c, s), -under))
         beads = self.deposit(places, draw.lognormal(RING_SCORE[0], RING_SCORE[1], 2.0))
         if draw.chance(0.25):  # a spur towards the LCX
             lcx = self.tree.arteries["LCX"]
@@ -169,7 +167,9 @@ class _Planner:
         start = artery.length * draw.uniform(0.1, 0.7)
         away = draw.uniform(3.0, 8.0)
         steps = draw.integer(1, 6)
-        return self.deposit([_toward(artery.at(start + 2.2 * k), middle, -away) for k in range(steps)])
+        return self.deposit(
+            [_toward(artery.at(start + 2.2 * k), middle, -away) for k in range(steps)]
+        )
 
     def hilar_node(self) -> list[Bead]:
         """Return a calcified node at a hilum or under the carina."""
@@ -232,5 +232,3 @@ def plan_confusers(
         found[kind] = makers[kind]() if present else []
     found["touching"] = planner.touching()
     return found
-
-

@@ -304,40 +304,67 @@ def image_rows(facts: Sequence[Facts], protocol: str) -> list[Row]:
     ranges = [f.spacing[0] * f.shape[0] for f in facts]
     rows = [
         _info("scans", str(len(facts))),
-        _info("field of view, mm: least / median / most", _percentiles(fields, (0, 50, 100)),
-              "164 to 243 in real gated scans" if gated else "180 to 500, ours"),
-        _info("range of slices, mm: least / median / most", _percentiles(ranges, (0, 50, 100)),
-              "138 or 171 in real gated scans" if gated else "ours"),
-        _info("pixel, mm: least / median / most",
-              _percentiles([f.spacing[1] for f in facts], (0, 50, 100), ".2f"),
-              ".32 to .47 in real gated scans (spacing 0.4)" if gated else ""),
-    ]  # fmt: skip
+        _info(
+            "field of view, mm: least / median / most",
+            _percentiles(fields, (0, 50, 100)),
+            "164 to 243 in real gated scans" if gated else "180 to 500, ours",
+        ),
+        _info(
+            "range of slices, mm: least / median / most",
+            _percentiles(ranges, (0, 50, 100)),
+            "138 or 171 in real gated scans" if gated else "ours",
+        ),
+        _info(
+            "pixel, mm: least / median / most",
+            _percentiles([f.spacing[1] for f in facts], (0, 50, 100), ".2f"),
+            ".32 to .47 in real gated scans (spacing 0.4)" if gated else "",
+        ),
+    ]
     for name, attribute, low, high in (
         ("blood and muscle, median HU", "soft", 34.0, 45.0),
         ("fat, median HU", "fat", -110.0, -85.0),
         ("lung, median HU", "lung", -920.0, -820.0),
     ):
         values = np.array([getattr(fact.tissue, attribute) for fact in facts])
-        rows.append(Row(name, float(np.nanmedian(values)), low, high, "real scans, literature", ".0f"))
+        rows.append(
+            Row(name, float(np.nanmedian(values)), low, high, "real scans, literature", ".0f")
+        )
     noise = [fact.tissue.noise for fact in facts]
     rows.append(
-        Row("noise SD in soft tissue, median HU", float(np.nanmedian(noise)),
+        Row(
+            "noise SD in soft tissue, median HU",
+            float(np.nanmedian(noise)),
             *((10.0, 20.0) if gated else (10.0, 30.0)),
-            "12 to 21 in real gated scans" if gated else "ours", ".0f")
-    )  # fmt: skip
+            "12 to 21 in real gated scans" if gated else "ours",
+            ".0f",
+        )
+    )
     if gated:
         shares = np.median([fact.shares for fact in facts], axis=0)
         for name, found, low, high in zip(
-            ("soft tissue", "fat", "lung"), shares, (0.50, 0.06, 0.12), (0.65, 0.18, 0.27), strict=True
+            ("soft tissue", "fat", "lung"),
+            shares,
+            (0.50, 0.06, 0.12),
+            (0.65, 0.18, 0.27),
+            strict=True,
         ):
             rows.append(
-                Row(f"{name} in the central 120 mm, median share", float(found), low, high, "real gated scans")
+                Row(
+                    f"{name} in the central 120 mm, median share",
+                    float(found),
+                    low,
+                    high,
+                    "real gated scans",
+                )
             )
     candidates = [fact.candidates for fact in facts]
     rows.append(
-        _info("components above 130 HU of more than 3 mm3: 5 / 50 / 95 %",
-              _percentiles(candidates, (5, 50, 95)), "42 to 580 in real gated scans")
-    )  # fmt: skip
+        _info(
+            "components above 130 HU of more than 3 mm3: 5 / 50 / 95 %",
+            _percentiles(candidates, (5, 50, 95)),
+            "42 to 580 in real gated scans",
+        )
+    )
     return rows
 
 
@@ -347,11 +374,18 @@ def anatomy_rows(facts: Sequence[Facts]) -> list[Row]:
     dominance = [fact.dominance for fact in facts]
     mains = [fact.main for fact in facts]
     return [
-        Row("epicardial fat, mean ml", float(np.mean(fat)), 85.0, 130.0, "100 to 130 in the literature", ".0f"),
+        Row(
+            "epicardial fat, mean ml",
+            float(np.mean(fat)),
+            85.0,
+            130.0,
+            "100 to 130 in the literature",
+            ".0f",
+        ),
         Row("epicardial fat, SD ml", float(np.std(fat)), 30.0, 60.0, "45", ".0f"),
         Row("right dominance", dominance.count("right") / len(facts), 0.70, 0.84, "161 CT: .77"),
         Row("left main, median mm", float(np.median(mains)), 7.0, 11.0, "2 to 20, median 9", ".1f"),
-    ]  # fmt: skip
+    ]
 
 
 def calcium_rows(facts: Sequence[Facts]) -> list[Row]:
@@ -363,22 +397,39 @@ def calcium_rows(facts: Sequence[Facts]) -> list[Row]:
     thirds = np.sum([fact.thirds for fact in facts], axis=0)
     rows = [
         Row("no coronary calcium", float((~some).mean()), 0.22, 0.38, "a quarter to a third"),
-        _info("Agatston score of those with any: 25 / 50 / 75 / 90 %",
-              _percentiles(whole[some], (25, 50, 75, 90)), "2.3 / 41 / 193 / 557 (men, MESA)"),
-    ]  # fmt: skip
+        _info(
+            "Agatston score of those with any: 25 / 50 / 75 / 90 %",
+            _percentiles(whole[some], (25, 50, 75, 90)),
+            "2.3 / 41 / 193 / 557 (men, MESA)",
+        ),
+    ]
     for k, (name, wanted) in enumerate(zip(ARTERIES, (0.50, 0.10, 0.12), strict=True)):
         alone = float(((scores[some, k] > 0) & (vessels[some] == 1)).mean()) if some.any() else None
         rows.append(
-            Row(f"{name} alone, of those with any", alone, wanted - 0.06, wanted + 0.06, f"MESA 2015: {wanted:.2f}")
+            Row(
+                f"{name} alone, of those with any",
+                alone,
+                wanted - 0.06,
+                wanted + 0.06,
+                f"MESA 2015: {wanted:.2f}",
+            )
         )
     for k, name in enumerate(("first", "middle", "last")):
         share = float(thirds[k] / thirds.sum()) if thirds.sum() else None
-        rows.append(Row(f"RCA lesions in its {name} third", share, 0.26, 0.40, "even along the RCA"))
+        rows.append(
+            Row(f"RCA lesions in its {name} third", share, 0.26, 0.40, "even along the RCA")
+        )
     volumes = [volume for fact in facts for volume in fact.volumes]
     rows.append(
-        Row("lesion volume, median mm3", float(np.median(volumes)) if volumes else None, 6.0, 27.0,
-            "over data sets", ".0f")
-    )  # fmt: skip
+        Row(
+            "lesion volume, median mm3",
+            float(np.median(volumes)) if volumes else None,
+            6.0,
+            27.0,
+            "over data sets",
+            ".0f",
+        )
+    )
     return rows
 
 
@@ -392,27 +443,80 @@ def other_rows(facts: Sequence[Facts]) -> list[Row]:
     beside, near, around = np.sum([fact.beside for fact in facts], axis=0)
     lesions = sum(fact.lesions for fact in facts)
     rows = [
-        Row("patients with aortic valve calcium", shown("aortic valve"), 0.11, 0.22, "MESA .125, smokers .21"),
-        Row("patients with mitral annular calcium", shown("mitral annulus"), 0.03, 0.12, "MESA .09, SCOT-HEART .04"),
+        Row(
+            "patients with aortic valve calcium",
+            shown("aortic valve"),
+            0.11,
+            0.22,
+            "MESA .125, smokers .21",
+        ),
+        Row(
+            "patients with mitral annular calcium",
+            shown("mitral annulus"),
+            0.03,
+            0.12,
+            "MESA .09, SCOT-HEART .04",
+        ),
         Row("patients with aortic wall calcium", shown(*AORTA), 0.30, 0.60, "chest CT .45"),
-        _info("patients with pericardial / nodal / lung calcium",
-              f"{shown('pericardium'):.2f} / {shown('hilar node'):.2f} / {shown('lung nodule'):.2f}", "rare"),
-        Row("deposits of the aorta to one coronary", float(aorta / max(1, coronary)), 0.6, 1.2, "Isgum 2005: .91"),
-        Row("other cardiac deposits to one coronary", float(heart / max(1, coronary)), 0.15, 0.40, "Isgum 2005: .19"),
-        Row("other deposits within 5 mm of a coronary", float(near / max(1, beside)), 0.10, 0.25, "ours"),
-        Row("other deposits within 10 mm of a coronary", float(around / max(1, beside)), 0.30, 0.50, "ours"),
-        Row("lesions in one component with other calcium",
-            sum(fact.mixed for fact in facts) / max(1, lesions), 0.02, 0.09, "occurs"),
-        _info("components not coronary in chambers and their fat, to one lesion",
-              f"{sum(fact.near for fact in facts) / max(1, lesions):.2f}", "Santini 2017: 2.1, with the aorta"),
-    ]  # fmt: skip
+        _info(
+            "patients with pericardial / nodal / lung calcium",
+            f"{shown('pericardium'):.2f} / {shown('hilar node'):.2f} / {shown('lung nodule'):.2f}",
+            "rare",
+        ),
+        Row(
+            "deposits of the aorta to one coronary",
+            float(aorta / max(1, coronary)),
+            0.6,
+            1.2,
+            "Isgum 2005: .91",
+        ),
+        Row(
+            "other cardiac deposits to one coronary",
+            float(heart / max(1, coronary)),
+            0.15,
+            0.40,
+            "Isgum 2005: .19",
+        ),
+        Row(
+            "other deposits within 5 mm of a coronary",
+            float(near / max(1, beside)),
+            0.10,
+            0.25,
+            "ours",
+        ),
+        Row(
+            "other deposits within 10 mm of a coronary",
+            float(around / max(1, beside)),
+            0.30,
+            0.50,
+            "ours",
+        ),
+        Row(
+            "lesions in one component with other calcium",
+            sum(fact.mixed for fact in facts) / max(1, lesions),
+            0.02,
+            0.09,
+            "occurs",
+        ),
+        _info(
+            "components not coronary in chambers and their fat, to one lesion",
+            f"{sum(fact.near for fact in facts) / max(1, lesions):.2f}",
+            "Santini 2017: 2.1, with the aorta",
+        ),
+    ]
     for kind, wanted in (("aortic valve", 56.0), ("mitral annulus", 71.0)):
         amounts = [fact.amounts[kind] for fact in facts if fact.amounts.get(kind, 0.0) > 0]
         found = float(np.median(amounts)) if len(amounts) > 9 else None
         rows.append(
-            Row(f"{kind}: median Agatston score where there is any", found, 0.6 * wanted, 1.4 * wanted,
-                f"MESA: {wanted:.0f}", ".0f")
-        )  # fmt: skip
+            Row(
+                f"{kind}: median Agatston score where there is any",
+                found,
+                0.6 * wanted,
+                1.4 * wanted,
+                f"MESA: {wanted:.0f}",
+                ".0f",
+            )
+        )
     return rows
 
 
@@ -435,10 +539,16 @@ def ceiling_rows(facts: Sequence[Facts]) -> list[Row]:
     """Return rows on what readers' errors leave to the best method."""
     found = ceiling(facts)
     return [
-        Row(f"ceiling: F1 {name} with the true owner of each component", found[name],
-            wanted - 0.015, wanted + 0.012, "observers differ", ".3f")
+        Row(
+            f"ceiling: F1 {name} with the true owner of each component",
+            found[name],
+            wanted - 0.015,
+            wanted + 0.012,
+            "observers differ",
+            ".3f",
+        )
         for name, wanted in CEILING.items()
-    ]  # fmt: skip
+    ]
 
 
 def probe_rows(sites: Sites, probes: dict[str, Probe]) -> list[Row]:
@@ -448,14 +558,38 @@ def probe_rows(sites: Sites, probes: dict[str, Probe]) -> list[Row]:
     source = "required, so that networks part"
     rows = [
         Row("probe: tissue alone, mean artery F1", tissue.mean, 0.0, 0.80, source, ".3f"),
-        Row("probe: what the place in the heart adds", pose.mean - tissue.mean, 0.07, INF, source, ".3f"),
+        Row(
+            "probe: what the place in the heart adds",
+            pose.mean - tissue.mean,
+            0.07,
+            INF,
+            source,
+            ".3f",
+        ),
         Row("probe: place in the scan alone, whole F1", place.whole, 0.0, 0.78, source, ".3f"),
-        Row("probe: artery of known calcium from its place in the scan", place.named, 0.0, 0.86, source, ".3f"),
-        Row("probe: artery of known calcium from its place in the heart",
-            probes["place in the heart"].named, 0.94, 1.0, source, ".3f"),
-    ]  # fmt: skip
+        Row(
+            "probe: artery of known calcium from its place in the scan",
+            place.named,
+            0.0,
+            0.86,
+            source,
+            ".3f",
+        ),
+        Row(
+            "probe: artery of known calcium from its place in the heart",
+            probes["place in the heart"].named,
+            0.94,
+            1.0,
+            source,
+            ".3f",
+        ),
+    ]
     for name, coronary, other in twins(sites):
-        rows.append(_info(f"deposits {name}: coronary / other", f"{coronary} / {other}", "within a factor 2"))
+        rows.append(
+            _info(
+                f"deposits {name}: coronary / other", f"{coronary} / {other}", "within a factor 2"
+            )
+        )
     return rows
 
 

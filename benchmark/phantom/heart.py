@@ -265,9 +265,7 @@ def _tubes(grid: Grid, heart: Heart, line: Line, reach: float, into: np.ndarray)
             np.minimum(into[where], distance, out=into[where])
 
 
-def heart_distances(
-    grid: Grid, patient: Patient, heart: Heart
-) -> tuple[np.ndarray, np.ndarray]:
+def heart_distances(grid: Grid, patient: Patient, heart: Heart) -> tuple[np.ndarray, np.ndarray]:
     """Return signed distances (mm, negative inside) to the muscle's surface and to the pericardium.
 
     The heart fills its pericardium: fat lies in the grooves between chambers and vessels, before
@@ -290,7 +288,7 @@ def heart_distances(
 
 
 def paint_heart(volume: np.ndarray, grid: Grid, patient: Patient, heart: Heart) -> None:
-    """Paint pericardium, epicardial fat, muscle, appendages, and the blood of the left ventricle."""
+    """Paint pericardium, epicardial fat, muscle, appendages, and the left ventricle's blood."""
     found = grid.cut(*heart.bounds(patient.shell + patient.front_fat + 10.0))
     if found is None:
         return

@@ -1,8 +1,8 @@
 """How much of an artery's name lies in the tissue around calcium, and how much in the whole heart.
 
 Probes without networks: trees that see the tissue round each deposit (without its calcium), the
-deposit's place in the scan, or its place in the heart. If the local probe did as well as the others,
-two convolutions would do as well as any network, and a board could tell nothing apart.
+deposit's place in the scan, or its place in the heart. If the tissue alone did as well as the
+others, two convolutions would do as well as any network.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Sites:
 
 
 def deposits(drawn: Plan, kinds: Sequence[str] | None) -> list[tuple[Vector, int]]:
-    """Return middle and owner of planned deposits inside the scan; beads near each other join.
+    """Return middle and owner of planned deposits inside the scan; near beads join.
 
     Parameters
     ----------
@@ -88,11 +88,11 @@ def deposits(drawn: Plan, kinds: Sequence[str] | None) -> list[tuple[Vector, int
     return found
 
 
-def collect(
-    patients: Iterable[Patient], progress: Callable[[int], None] | None = None
-) -> Sites:
+def collect(patients: Iterable[Patient], progress: Callable[[int], None] | None = None) -> Sites:
     """Return the deposits of people with the tissue round them, painted without calcium or noise."""
-    rows: dict[str, list] = {name: [] for name in ("patient", "owner", "local", "place", "heart", "ostium")}
+    rows: dict[str, list] = {
+        name: [] for name in ("patient", "owner", "local", "place", "heart", "ostium")
+    }
     generator = np.random.default_rng(0)
     for number, patient in enumerate(patients):
         drawn = plan(patient)
@@ -110,7 +110,9 @@ def collect(
             mean = (mean[:, :, :-1] + mean[:, :, 1:]) / 8.0
             for middle, owner in found:
                 index = []
-                for axis, cell, at in zip((grid.z, grid.y, grid.x), CELL, middle[::-1], strict=True):
+                for axis, cell, at in zip(
+                    (grid.z, grid.y, grid.x), CELL, middle[::-1], strict=True
+                ):
                     first = (at - 0.5 * CELLS * cell - float(axis.ravel()[0])) / (0.5 * cell)
                     start = min(max(round(first), 0), axis.size - 2 * CELLS - 1)
                     index.append(slice(start, start + 2 * CELLS, 2))
@@ -201,7 +203,9 @@ def probe(sites: Sites, trees: int = 300) -> dict[str, Probe]:
         "place in the scan": sites.place,
         "tissue": sites.local,
         "tissue and place": np.hstack([sites.local, np.repeat(sites.place, 8, axis=1)]),
-        "tissue and place in the heart": np.hstack([sites.local, np.repeat(sites.heart, 8, axis=1)]),
+        "tissue and place in the heart": np.hstack(
+            [sites.local, np.repeat(sites.heart, 8, axis=1)]
+        ),
         "place in the heart": sites.heart,
     }
     return {name: _judge(features, sites, trees) for name, features in inputs.items()}

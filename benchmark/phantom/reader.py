@@ -167,7 +167,7 @@ class _Reading:
         return label
 
     def other(self, centre: Vector) -> int:
-        """Return the label a reader gives calcium that is not coronary: near an ostium a vessel's."""
+        """Return the label a reader gives other calcium: near an ostium that of its artery."""
         label = min(self.ostia, key=lambda k: separation(centre, self.ostia[k]))
         distance = separation(centre, self.ostia[label])
         return label if self.chance(*_at(self.reader.ostium, distance)) else 0

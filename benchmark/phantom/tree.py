@@ -199,7 +199,9 @@ class _Builder:
         length = min(20.0, max(2.0, draw.lognormal(9.0, 0.45, 2.0)))
         heading = (0.93, -0.30 + draw.normal(0.0, 0.25), -0.12 + draw.normal(0.0, 0.25))
         bifurcation = self.ahead(ostium, heading, length)
-        found = [self.artery("LM", 1, [ostium, _mix(ostium, bifurcation, 0.5), bifurcation], (2.3, 2.2))]
+        found = [
+            self.artery("LM", 1, [ostium, _mix(ostium, bifurcation, 0.5), bifurcation], (2.3, 2.2))
+        ]
         depth = draw.uniform(0.5, 4.5)
         bridge = draw.chance(0.21)
         knots = [bifurcation]

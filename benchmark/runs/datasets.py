@@ -274,7 +274,9 @@ def describe_data(
     heading = ("", f"measured on {len(ids)} scans", "phantom", "target", "source")
     wide = [max(len(row[k]) for row in (heading, *cells)) for k in range(5)]
     for row in (heading, *cells):
-        display.say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip())
+        display.say(
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip()
+        )
     out = [row.quantity for row in rows if not row.good]
     display.say("")
     display.say(

@@ -18,7 +18,7 @@ __all__ = ["COHORTS", "DATA", "default_cache", "open_cohort", "tier_split"]
 
 COHORTS = {
     "phantom": "2,700 virtual patients in gated calcium scans, made on this machine",
-    "phantom-wide": "the same people in chest CTs and on other scanners, for networks that meet any",
+    "phantom-wide": "the same people in chest CTs and on other scanners",
 }
 """Cohorts by name; --data PATH takes the place of any."""
 

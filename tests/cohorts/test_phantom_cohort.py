@@ -46,7 +46,7 @@ def test_a_scan_comes_back_from_the_cache_as_it_was_made(tmp_path):
         assert scan.spacing == made.spacing
         assert (scan.id, scan.centre) == (made.id, made.centre)
     kept.voxels[0, 0, 0] = 5  # a caller may change what it was given
-    assert np.array_equal(cohort.load_owners("phantom-0003"), owners)
+    assert np.array_equal(cohort.owners("phantom-0003"), owners)
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,7 @@ def test_the_smallest_lesions_are_overlooked_at_times(tree):
     missed = []
     for index in range(400):
         draw = Patient.of(index).stream("reader")
-        labels, truth = read(
-            voxels, calcium, np.zeros(grid.shape, bool), grid, tree, draw, READER
-        )
+        labels, truth = read(voxels, calcium, np.zeros(grid.shape, bool), grid, tree, draw, READER)
         assert truth.sum() == 1
         missed.append(not labels.any())
     assert np.mean(missed) == pytest.approx(READER.overlooked[0], abs=0.07)

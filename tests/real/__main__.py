@@ -115,8 +115,10 @@ def main() -> None:
                 one = volumes(path, components, asked.labels / f"{scan}.csv", labels)
                 if asked.each:
                     right = np.diag(one)[1:].round().tolist()
-                    print(f"  {scan:24} reference {one[1:].sum(1).round().tolist()} right {right} "
-                          f"false {one[0, 1:].sum():.0f} missed {one[1:, 0].sum():.0f}")  # fmt: skip
+                    print(
+                        f"  {scan:24} reference {one[1:].sum(1).round().tolist()} right {right} "
+                        f"false {one[0, 1:].sum():.0f} missed {one[1:, 0].sum():.0f}"
+                    )
                 pool += one
             found.append(metrics(pool))
         if found:

@@ -157,7 +157,7 @@ class PhantomCohort(Cohort):
         """Return the labels of a scan alone, without unpacking its voxels."""
         return self._map(id, "labels")
 
-    def load_owners(self, id: str) -> np.ndarray:
+    def owners(self, id: str) -> np.ndarray:
         """Return the artery that each voxel truly belongs to, which readers did not always name.
 
         Returns

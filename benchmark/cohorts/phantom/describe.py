@@ -1,4 +1,4 @@
-"""`data describe` of a phantom cohort: measured on the scans that are kept, and on planned people."""
+"""`data describe` of a phantom cohort: measured on kept scans and on planned people."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def describe(
     for id in wanted:
         patient = cohort.patient(id)
         scan = cohort.load(id)
-        owners = cohort.load_owners(id)
+        owners = cohort.owners(id)
         drawn = Drawing(scan.voxels, scan.spacing, scan.labels, owners, plan(patient).heart_centre)
         facts.append(measure(patient, drawn))
         tell(len(facts))
