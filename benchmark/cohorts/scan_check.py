@@ -20,7 +20,7 @@ from benchmark.cohorts.hounsfield import PADDING
 from benchmark.cohorts.same_scans import content_of
 from benchmark.cohorts.volumes import read_scan
 from benchmark.errors import UserError
-from benchmark.heart.centring import not_found
+from benchmark.heart.centring import missed
 from benchmark.heart.finder import find_heart
 from benchmark.heart.places import geometry_of, to_patient
 
@@ -148,8 +148,8 @@ def judge(
     unusual, change = warnings_of(scan, conventions, outlined)
     warnings = [*warnings, *unusual]
     heart = find_heart(scan.voxels, scan.spacing)
-    if not heart.found:
-        warnings.append(not_found(heart))
+    if missed(heart, scan):
+        warnings.append(missed(heart, scan))
     serious = [line for line in warnings if not isinstance(line, Remark)]
     facts = {}
     if scan.labels is not None:

@@ -14,6 +14,9 @@ from benchmark.heart.places import Places, read_places
 from benchmark.training.settings import CENTRES, HEART, SCAN
 
 NOT_FOUND = "no heart was found"
+HEART_SIZED_MM = 120.0
+"""An adult's heart is as long (Gray, 1918): in a scan that is nowhere longer its middle cannot lie
+far from the scan's, and nothing hangs on whether it was found."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,15 @@ def middle_of(scan: Scan, centre: str, places: Places | None = None) -> Middle:
         return Middle(tuple((np.array(places.of(scan)) - middle).tolist()))
     heart = find_heart(scan.voxels, scan.spacing)
     if not heart.found:
-        return Middle((0.0, 0.0, 0.0), heart, not_found(heart))
+        return Middle((0.0, 0.0, 0.0), heart, missed(heart, scan))
     return Middle(tuple((np.array(heart.centre) - middle).tolist()), heart)
 
 
-def not_found(heart: Heart) -> str:
-    """The warning on a scan without a heart."""
+def missed(heart: Heart, scan: Scan) -> str:
+    """The warning on a scan in which no heart was found; "" if one was, or nothing hangs on it."""
+    size = np.array(scan.voxels.shape) * np.array(scan.spacing)
+    if heart.found or size.max() <= HEART_SIZED_MM:
+        return ""
     return (
         f"{NOT_FOUND} (confidence {heart.confidence:.2f}): the training grid is centred on the scan"
     )

@@ -127,7 +127,7 @@ def _search(seen: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, float, floa
         place = np.array([_peak(agreement, top, axis) for axis in range(3)])
         confidence = _confidence(seen, place, expected, heart)
         # a small heart fits into a large one: of two that agree alike the larger is right
-        value = confidence * scale
+        value = confidence * scale**0.7
         if value > best[0]:
             best = (value, place, scale, confidence)
     return best[1:]

@@ -18,6 +18,7 @@ from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import SplitChoice, choose_split, save_split
 from benchmark.cores import usable_cores
 from benchmark.errors import UserError
+from benchmark.heart.places import Places
 from benchmark.runs.display import Display, duration
 from benchmark.runs.sources import TRAINING_SHARE, split_remarks, tier_split
 
@@ -52,6 +53,7 @@ def check_data(
     table: Path | None = None,
     choice: SplitChoice | None = None,
     pictures: Path | None = None,
+    hearts: Places | None = None,
 ) -> int:
     """Check every scan. Of scans from files each gets a row; else those with a fault alone.
 
@@ -65,6 +67,8 @@ def check_data(
         A split that is tried out.
     pictures : Path, optional
         Folder for a picture of each scan with the heart's box.
+    hearts : Places, optional
+        Where hearts are known to be: how many are found there is said.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def check_data(
         Number of scans refused, and of faults between scans.
     """
     if hasattr(cohort, "check"):
-        return _check_files(cohort, display, workers, table, choice, pictures)
+        return _check_files(cohort, display, workers, table, choice, pictures, hearts)
     ids = _ids(cohort, train, test)
     with display.counting(f"cohort {cohort.name}") as progress:
         cohort.prepare(ids, progress, workers)
@@ -85,8 +89,7 @@ def check_data(
                 refused += 1
                 display.say(f"refused  {id:<24} {fault}")
             progress(done, len(ids))
-    if pictures is not None:
-        _draw_hearts(cohort, ids, pictures, display)
+    _look_at_hearts(cohort, ids, pictures, hearts, display)
     display.say(f"{len(ids)} scans, {refused} refused, fingerprint {cohort.fingerprint()[:16]}")
     return refused
 
@@ -98,6 +101,7 @@ def _check_files(
     table: Path | None,
     choice: SplitChoice | None,
     pictures: Path | None,
+    hearts: Places | None,
 ) -> int:
     """Print a row for each scan of a `DiskCohort`, and what is refused once more at the end."""
     with display.counting(f"checking {cohort.name}") as progress:
@@ -107,9 +111,8 @@ def _check_files(
     if table is not None:
         write_check_table(rows, table)
         display.say(f"written: {table}")
-    if pictures is not None:
-        ids = [row.id for row in rows if row.verdict != "refused"]
-        _draw_hearts(cohort, ids, pictures, display)
+    ids = [row.id for row in rows if row.verdict != "refused"]
+    _look_at_hearts(cohort, ids, pictures, hearts, display)
     for note in cohort.notes:
         display.say(note)
     refused = [row for row in rows if row.verdict == "refused"]
@@ -139,17 +142,31 @@ def _check_files(
     return len(refused) + len(faults)
 
 
-def _draw_hearts(cohort, ids: Sequence[str], folder: Path, display: Display) -> None:
-    """Write a picture of each scan with the box round its heart."""
-    from benchmark.heart.picture import write_pictures
+def _look_at_hearts(
+    cohort, ids: Sequence[str], folder: Path | None, known: Places | None, display: Display
+) -> None:
+    """Write a picture of each heart, and compare them with known places, if asked for."""
+    if folder is not None:
+        from benchmark.heart.picture import write_pictures
 
-    with display.counting("drawing hearts") as progress:
-        found = write_pictures(cohort, ids, folder, progress)
-    lost = [id for id, heart in found.items() if not heart.found]
-    if lost:
-        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        display.say(f"no heart was found in {len(lost)} scans: {', '.join(lost[:3])}{more}")
-    display.say(f"{len(found)} pictures written: {folder}")
+        with display.counting("drawing hearts") as progress:
+            found = write_pictures(cohort, ids, folder, progress)
+        lost = [id for id, heart in found.items() if not heart.found]
+        if lost:
+            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+            display.say(f"no heart was found in {len(lost)} scans: {', '.join(lost[:3])}{more}")
+        display.say(f"{len(found)} pictures written: {folder}")
+    if known is not None:
+        from benchmark.heart.hits import hit_lines, measure_hits
+
+        known.require({*ids, *(record.id for record in cohort.records())}, ())
+        scans = [id for id in ids if id in known.by_id]
+        if not scans:
+            raise UserError(f"{known.source}: names none of the {len(ids)} scans that are checked")
+        with display.counting("finding hearts") as progress:
+            apart, sure = measure_hits(cohort, known, scans, progress)
+        for line in hit_lines(scans, apart, sure):
+            display.say(line)
 
 
 def _processes(cohort, workers: int | None) -> int | None:
