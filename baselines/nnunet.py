@@ -204,7 +204,9 @@ def field_of(example: Example, prepared: Prepared) -> tuple[slice, slice, slice]
     """The part of a scan that the training grid covers, (z, y, x)."""
     cuts = []
     for axis in range(3):
-        index = prepared.grid.cell_index(example.shape[axis], example.spacing[axis], axis)
+        index = prepared.grid.cell_index(
+            example.shape[axis], example.spacing[axis], axis, example.offset
+        )
         inside = np.flatnonzero((index >= 0) & (index < prepared.grid.shape[axis]))
         cuts.append(slice(int(inside[0]), int(inside[-1]) + 1))
     return tuple(cuts)

@@ -27,7 +27,7 @@ from benchmark.errors import UserError
 from benchmark.npz import load_arrays
 from benchmark.whole import draft_file
 
-FORMAT = 3
+FORMAT = 4
 """To be raised whenever reading, checking or the entries change: older entries are then ignored."""
 
 

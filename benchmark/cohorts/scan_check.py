@@ -20,6 +20,9 @@ from benchmark.cohorts.hounsfield import PADDING
 from benchmark.cohorts.same_scans import content_of
 from benchmark.cohorts.volumes import read_scan
 from benchmark.errors import UserError
+from benchmark.heart.centring import missed
+from benchmark.heart.finder import find_heart
+from benchmark.heart.places import geometry_of, to_patient
 
 LEAST_TISSUE = 0.005
 """Share of a scan that is no lung or air; the heart alone is some per cent of any field of view."""
@@ -54,6 +57,10 @@ class ScanCheck:
         Agatston, volume (mm3), mass (mg), each for LAD, LCX, RCA, whole.
     content : str
         The same for the same voxels alone, see `benchmark.cohorts.same_scans.content_of`.
+    heart : (x, y, z), mm
+        Middle of the heart as found, in patient coordinates (x left, y back, z head).
+    confidence : float
+        That it is one, 0 to 1; see `benchmark.heart.Heart`.
 
     Lesions, Agatston, risk and scores are None for a scan without labels too.
     """
@@ -70,6 +77,8 @@ class ScanCheck:
     risk: int | None = None
     scores: tuple[float, ...] | None = None
     content: str | None = None
+    heart: tuple[float, float, float] | None = None
+    confidence: float | None = None
 
 
 def inspect_scan(
@@ -138,6 +147,9 @@ def judge(
     """
     unusual, change = warnings_of(scan, conventions, outlined)
     warnings = [*warnings, *unusual]
+    heart = find_heart(scan.voxels, scan.spacing)
+    if missed(heart, scan):
+        warnings.append(missed(heart, scan))
     serious = [line for line in warnings if not isinstance(line, Remark)]
     facts = {}
     if scan.labels is not None:
@@ -164,6 +176,8 @@ def judge(
         # A third of the slices gives the same median, and the estimate is what takes the time.
         noise_estimate(scan.voxels[:: 3 if len(scan.voxels) > 24 else 1]),
         content=content_of(scan.voxels),
+        heart=to_patient(geometry_of(scan), heart.centre),
+        confidence=heart.confidence,
         **facts,
     )
     return check, scan

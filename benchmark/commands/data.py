@@ -91,7 +91,21 @@ def make(cohort, data, spacing, cache, train, test, workers) -> None:
 @click.option(
     "--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write the table too."
 )
-def check(path, cohort, data, spacing, cache, train, test, workers, table, choice) -> int:
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Draw each scan in three planes, with the box round the heart that was found.",
+)
+@click.option(
+    "--hearts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where hearts are known to be (CSV: id, x, y, z): say how many are found within 15 mm.",
+)
+def check(
+    path, cohort, data, spacing, cache, train, test, workers, table, choice, pictures, hearts
+) -> int:
     """Check every scan before hours are spent on it; PATH is short for --data PATH.
 
     Prints a row for each scan: ready, with a warning, or refused, and why. Exit status 1 if one
@@ -101,8 +115,13 @@ def check(path, cohort, data, spacing, cache, train, test, workers, table, choic
 
     if path is not None and data is not None:
         raise UserError(f"{path} and --data {data}: give one of them")
+    known = None
+    if hearts is not None:
+        from benchmark.heart.places import read_places
+
+        known = read_places(hearts)
     chosen, display = open_chosen(cohort, data or path, spacing, cache, tell=False)
-    refused = check_data(chosen, display, train, test, workers, table, choice)
+    refused = check_data(chosen, display, train, test, workers, table, choice, pictures, known)
     return 1 if refused else 0
 
 

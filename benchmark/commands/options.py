@@ -37,6 +37,17 @@ spacing = click.option(
 cache = click.option("--cache", type=_PATH, metavar="FOLDER", help="Where made scans are kept.")
 """``--cache``."""
 
+
+def centre(default: str):
+    """``--centre``: what the training grid is centred on."""
+    return click.option(
+        "--centre",
+        metavar="heart|scan|FILE",
+        help="What the training grid is centred on; FILE: a CSV of id, x, y, z (docs/recipe.md).  "
+        f"[default: {default}]",
+    )
+
+
 data = click.option(
     "--data",
     type=_PATH,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import SEED, cache, runs_folder, spacing
+from benchmark.commands.options import SEED, cache, centre, runs_folder, spacing
 
 
 @click.command()
@@ -45,6 +45,7 @@ from benchmark.commands.options import SEED, cache, runs_folder, spacing
     show_default=True,
     help="Of the labels: .nii.gz, .mha, or .mhd with .zraw.",
 )
+@centre("as it was trained")
 @click.option("--test", is_flag=True, help="The run's test scans alone.")
 @click.option("--pictures/--no-pictures", default=True, help="A PNG for every scan.")
 @click.option(
@@ -55,7 +56,7 @@ from benchmark.commands.options import SEED, cache, runs_folder, spacing
 @spacing
 @cache
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
-def predict(run, data, cohort, out, method, seed, device, runs, plain, **options) -> int:
+def predict(run, data, cohort, out, method, seed, device, runs, plain, centre, **options) -> int:
     """Label and score scans with a trained network of a run.
 
     Writes labels on each scan's own grid, a picture of each, and scores.csv: Agatston, volume and
@@ -71,6 +72,7 @@ def predict(run, data, cohort, out, method, seed, device, runs, plain, **options
     if pixel is None and data is None:
         pixel = found.plan["cohort"].get("spacing")
     scans = open_scans(data, cohort, pixel, options["cache"])
+    every = scans.ids
     if options["test"]:
         scans = scans.only(found.plan["split"]["test"])
 
@@ -85,7 +87,9 @@ def predict(run, data, cohort, out, method, seed, device, runs, plain, **options
         import torch
 
         torch.set_num_threads(options["threads"])
-    predictor = load_predictor(found, method, seed, device=device)
+    predictor = load_predictor(found, method, seed, device=device, centre=centre)
+    if predictor.places is not None:
+        predictor.places.require(every, scans.ids)
     console = make_console()
     live = console.is_terminal and not plain
     display = LiveDisplay(console) if live else Display(console)

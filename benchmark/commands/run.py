@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import SEED, SEEDS, cache, data, runs_folder, spacing
+from benchmark.commands.options import SEED, SEEDS, cache, centre, data, runs_folder, spacing
 from benchmark.errors import UserError
 from benchmark.tunable import MOST_TRIALS
 
@@ -60,6 +60,7 @@ from benchmark.tunable import MOST_TRIALS
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any value of the scale."
 )
+@centre("heart")
 @cache
 @click.option(
     "--figures/--no-figures", default=True, help="Draw the figures that the run can give."
@@ -120,7 +121,7 @@ from benchmark.tunable import MOST_TRIALS
 @click.option("--plain", is_flag=True, help="Plain lines instead of live bars.")
 def run(
     methods, budget, changes, figures, plain, deterministic, dry_run, rate, price, devices, times,
-    launcher, slurm, no_wait, **options,
+    launcher, slurm, no_wait, centre, **options,
 ) -> int:  # fmt: skip
     """Train the methods of a suite and print their leaderboard.
 
@@ -145,6 +146,12 @@ def run(
 
         Budget.parse(budget)
         pairs.append(("budget", budget))
+    places = None
+    if centre is not None:
+        from benchmark.heart.centring import chosen_centre
+
+        name, places = chosen_centre(centre)
+        pairs.append(("centre", name))
     if deterministic:
         pairs.append(("deterministic", "true"))
     from benchmark.report.consoles import make_console
@@ -160,7 +167,7 @@ def run(
     console = make_console()
     live = console.is_terminal and not plain
     display = LiveDisplay(console) if live else Display(console)
-    request = Request(methods=names, changes=tuple(pairs), **options)
+    request = Request(methods=names, changes=tuple(pairs), places=places, **options)
     folds = suite.orcascore_folds
     several = together.count() > 1
     if several:

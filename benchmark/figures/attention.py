@@ -19,12 +19,15 @@ from benchmark.errors import UserError
 from benchmark.figures.gradcam import choose_cell, grad_cam, grid_of, on_slice, rebuild
 from benchmark.figures.slices import check_cohort, outline, scale_bar, show_slice, view_of
 from benchmark.figures.style import DOUBLE_COLUMN, INK, MIN_FONT, new_figure, save, styled
+from benchmark.heart.centring import middle_of
+from benchmark.heart.places import Places
 from benchmark.methods import find
 from benchmark.runs.currency import changed_since
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell
 from benchmark.training.grid import TrainingGrid
 from benchmark.training.prepare import Example, example
+from benchmark.training.settings import SCAN
 
 if TYPE_CHECKING:
     from torch import nn
@@ -118,7 +121,10 @@ def attention_figures(
         raise UserError(f"{run.folder}: no test scan holds coronary calcium, nothing to draw")
     grid = grid_of(cell)
     model = rebuild(run, cell, grid)
-    rows = [row for place in places if (row := _row(place, cell, cohort, grid, model)) is not None]
+    given = run.plan.get("places")
+    hearts = None if given is None else Places(f"{run.folder}", given)
+    made = (_row(place, cell, cohort, grid, model, hearts) for place in places)
+    rows = [row for row in made if row is not None]
     if not rows:
         raise UserError(f"{run.folder}: all calcium lies outside the training grid {grid.shape}")
     views = list(rows[0].maps)
@@ -188,13 +194,19 @@ def attention_rows(row: Row) -> list[dict]:
 
 
 def _row(
-    place: Place, cell: KeptCell, cohort: Cohort, grid: TrainingGrid, model: nn.Module
+    place: Place,
+    cell: KeptCell,
+    cohort: Cohort,
+    grid: TrainingGrid,
+    model: nn.Module,
+    places: Places | None = None,
 ) -> Row | None:
     """Maps of one scan for one artery; None if its calcium lies outside the grid."""
     import torch
 
     scan = cohort.load(cell.ids[place.row])
-    made = example(scan, grid)
+    middle = middle_of(scan, cell.key["settings"].get("centre", SCAN), places)
+    made = example(scan, grid, middle.offset)
     held = made.candidates
     own = (held.label == place.artery + 1) & (held.cell >= 0)
     if not own.any():
@@ -256,7 +268,9 @@ def _draw_row(line, row: Row, grid: TrainingGrid) -> None:
     labels, pixel = row.scan.labels[row.level], row.scan.spacing[1:]
     own = labels == row.place.artery + 1
     view = view_of(own, pixel, LEAST_MM, LEAST_MM[0] / LEAST_MM[1])
-    images = [on_slice(map_, grid, row.scan, row.level) for map_ in row.maps.values()]
+    images = [
+        on_slice(map_, grid, row.scan, row.level, row.example.offset) for map_ in row.maps.values()
+    ]
     images = [np.nan_to_num(view.crop(image)) for image in images]
     largest = max(image.max() for image in images) or 1.0
     for axes, image in zip(line, (None, *images), strict=True):

@@ -17,7 +17,7 @@ from benchmark.errors import UserError
 from benchmark.methods import find
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import KeptCell, Store
-from benchmark.training.grid import TrainingGrid
+from benchmark.training.grid import ON_SCAN, TrainingGrid
 from benchmark.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,7 +137,13 @@ def grad_cam(
     return maps
 
 
-def on_slice(map_: np.ndarray, grid: TrainingGrid, scan: Scan, level: int) -> np.ndarray:
+def on_slice(
+    map_: np.ndarray,
+    grid: TrainingGrid,
+    scan: Scan,
+    level: int,
+    offset: Sequence[float] = ON_SCAN,
+) -> np.ndarray:
     """A map on the training grid as seen on one axial slice of a scan.
 
     Parameters
@@ -147,6 +153,8 @@ def on_slice(map_: np.ndarray, grid: TrainingGrid, scan: Scan, level: int) -> np
     scan : Scan
     level : int
         Slice of the scan, from 0; within the grid.
+    offset : (z, y, x), mm
+        Of the grid's middle from the scan's.
 
     Returns
     -------
@@ -155,13 +163,13 @@ def on_slice(map_: np.ndarray, grid: TrainingGrid, scan: Scan, level: int) -> np
     """
     from scipy.ndimage import map_coordinates
 
-    depth = int(grid.cell_index(scan.voxels.shape[0], scan.spacing[0], 0)[level])
+    depth = int(grid.cell_index(scan.voxels.shape[0], scan.spacing[0], 0, offset)[level])
     places, inside = [], []
     for axis in (1, 2):
         count, spacing = scan.voxels.shape[axis], scan.spacing[axis]
-        centre_mm = (np.arange(count) - (count - 1) / 2) * spacing
+        centre_mm = (np.arange(count) - (count - 1) / 2) * spacing - offset[axis]
         places.append(centre_mm / grid.cell_mm[axis] + grid.shape[axis] / 2 - 0.5)
-        index = grid.cell_index(count, spacing, axis)
+        index = grid.cell_index(count, spacing, axis, offset)
         inside.append((index >= 0) & (index < grid.shape[axis]))
     image = map_coordinates(
         map_[depth], np.meshgrid(*places, indexing="ij"), order=1, mode="nearest"

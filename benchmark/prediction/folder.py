@@ -276,6 +276,8 @@ def _numbers(scores: np.ndarray | None) -> list[float | None] | None:
 def _warning(unusual: str, trained_on: bool, prediction: Prediction) -> str:
     """What a reader of the scores should know of the scan."""
     found = [TRAINED_ON if trained_on else "", unusual]
+    if prediction.warning not in unusual:  # a file's check says it too
+        found.append(prediction.warning)
     head = prediction.scores_head
     if head is not None and not np.isfinite(head).all():
         found.append("the score head gives no usable number")

@@ -16,6 +16,8 @@ import numpy as np
 
 from benchmark.cohorts.base import Scan
 from benchmark.errors import UserError
+from benchmark.heart.centring import chosen_centre, middle_of
+from benchmark.heart.places import Places
 from benchmark.inference import dense_labels
 from benchmark.manifest import sha256
 from benchmark.methods import METHODS, Method, find
@@ -28,7 +30,7 @@ from benchmark.runs.start import seen_by
 from benchmark.runs.store import CHECKPOINT, KeptCell, Store, named
 from benchmark.suites.schema import nearest
 from benchmark.training.grid import CHANNELS, TrainingGrid
-from benchmark.training.settings import Settings
+from benchmark.training.settings import CENTRES, HEART, SCAN, Settings
 from benchmark.tuning import SUFFIX, built_with
 
 if TYPE_CHECKING:
@@ -62,13 +64,16 @@ class Prediction:
         The same from the score head; NaN where it gives no usable number.
     as_judged : bool or None
         Whether these are the scores by which the run judged the network on this very scan; None
-        if it is no test scan of the run.
+        if it is no test scan of the run, or is centred otherwise.
+    warning : str
+        That no heart was found where one was sought; "" if nothing is to be said.
     """
 
     labels: np.ndarray | None
     scores_mask: np.ndarray | None
     scores_head: np.ndarray | None
     as_judged: bool | None = None
+    warning: str = ""
 
 
 @dataclass(eq=False)
@@ -91,6 +96,10 @@ class Predictor:
         By what the run judged it.
     trained_on : dict of str
         Ids of the scans it was trained on, by `benchmark.cohorts.same_scans.key_of`.
+    centre : str
+        What the grid is centred on, see `benchmark.heart.centring.middle_of`.
+    places : Places, optional
+        Of a file that `centre` names.
     """
 
     method: str
@@ -102,6 +111,8 @@ class Predictor:
     notes: tuple[str, ...] = ()
     judged: Judged | None = None
     trained_on: dict[str, str] = field(default_factory=dict, repr=False)
+    centre: str = SCAN
+    places: Places | None = None
     _model: nn.Module = field(default=None, repr=False)
     _settings: Settings = field(default=None, repr=False)
     _device: object = field(default=None, repr=False)
@@ -118,7 +129,8 @@ class Predictor:
         from benchmark.training.prepare import example
 
         unknown = np.zeros(scan.voxels.shape, np.uint8)
-        one = example(replace(scan, labels=unknown), self.grid)
+        middle = middle_of(scan, self.centre, self.places)
+        one = example(replace(scan, labels=unknown), self.grid, middle.offset)
         result = CellResult(self.method, self.seed, [scan.id], one.scores[None], np.zeros((1, 4)))
         # of a method it asks for the outputs alone
         try:
@@ -136,9 +148,9 @@ class Predictor:
         if mask is not None:
             labels = dense_labels(result.components[0], one.candidates, one.shape)
         same = None
-        if self.judged is not None:
+        if self.judged is not None and self.centre == self._settings.centre:
             same = self.judged.same(scan.id, candidate_volume(one), mask, head)
-        return Prediction(labels, mask, head, same)
+        return Prediction(labels, mask, head, same, middle.warning)
 
 
 def load_predictor(
@@ -147,6 +159,7 @@ def load_predictor(
     seed: int | None = None,
     out: Path = Path("results/runs"),
     device: str = "auto",
+    centre: str | None = None,
 ) -> Predictor:
     """The trained network of a run.
 
@@ -161,6 +174,9 @@ def load_predictor(
     out : Path
         Where runs are kept.
     device : "auto", "cpu" or "cuda"
+    centre : str, optional
+        What the grid is centred on: "heart", "scan" or the name of a CSV file of places. By
+        default what the network was trained with; the heart in the place of a file.
 
     Raises
     ------
@@ -184,6 +200,7 @@ def load_predictor(
             f"its {(missing or ['grid'])[0]}; run the suite again"
         )
     settings, grid = _recipe(store.cells / cell.folder, cell)
+    centre, places, word = _centring(settings.centre, centre)
     kind = code_of(cell, method)
 
     import torch
@@ -197,14 +214,36 @@ def load_predictor(
         seed=cell.seed,
         outputs=tuple(cell.outputs),
         grid=grid,
-        identity=_identity(store.cells / cell.folder / CHECKPOINT, cell),
-        notes=notes,
+        identity=_identity(
+            store.cells / cell.folder / CHECKPOINT, cell, *({centre} - {settings.centre})
+        ),
+        notes=(*notes, *word),
         judged=Judged.of(cell, where.type, changed),
         trained_on=seen_by(run.plan),
+        centre=centre,
+        places=places,
         _model=model,
         _settings=settings,
         _device=where,
     )
+
+
+def _centring(trained: str, asked: str | None) -> tuple[str, Places | None, tuple[str, ...]]:
+    """What the grid is centred on, the places of a file, and what the user should know of it."""
+    if asked is None:
+        if trained in CENTRES:
+            return trained, None, ()
+        word = "it was trained with the grid centred on places of a file, here it is on the heart"
+        return HEART, None, (f"{word}: give the places with --centre FILE",)
+    centre, places = chosen_centre(asked)
+    was, now = (name if name in CENTRES else "places of a file" for name in (trained, centre))
+    if was == now:
+        return centre, places, ()
+    words = {HEART: "the heart", SCAN: "the scan"}
+    return centre, places, (
+        f"it was trained with the grid centred on {words.get(was, was)}, here it is on "
+        f"{words.get(now, now)}: labels may be worse for it",
+    )  # fmt: skip
 
 
 def choose_cell(
@@ -399,7 +438,8 @@ def rebuilt(
     return model, tuple(notes)
 
 
-def _identity(checkpoint: Path, cell: KeptCell) -> str:
+def _identity(checkpoint: Path, cell: KeptCell, *otherwise: str) -> str:
+    """``otherwise``: what the grid is centred on, if not on what it was in training."""
     weights = sha256(checkpoint)
     # one set of weights may be tested with a view missing: another key
-    return hashlib.sha256(repr((cell.key, weights)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((cell.key, weights, *otherwise)).encode()).hexdigest()[:16]

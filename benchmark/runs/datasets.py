@@ -18,6 +18,7 @@ from benchmark.cohorts.split import Split
 from benchmark.cohorts.split_choice import SplitChoice, choose_split, save_split
 from benchmark.cores import usable_cores
 from benchmark.errors import UserError
+from benchmark.heart.places import Places
 from benchmark.runs.display import Display, duration
 from benchmark.runs.sources import TRAINING_SHARE, split_remarks, tier_split
 
@@ -51,6 +52,8 @@ def check_data(
     workers: int | None,
     table: Path | None = None,
     choice: SplitChoice | None = None,
+    pictures: Path | None = None,
+    hearts: Places | None = None,
 ) -> int:
     """Check every scan. Of scans from files each gets a row; else those with a fault alone.
 
@@ -62,6 +65,10 @@ def check_data(
         CSV file to be written with a row for each scan.
     choice : SplitChoice, optional
         A split that is tried out.
+    pictures : Path, optional
+        Folder for a picture of each scan with the heart's box.
+    hearts : Places, optional
+        Where hearts are known to be: how many are found there is said.
 
     Returns
     -------
@@ -69,7 +76,7 @@ def check_data(
         Number of scans refused, and of faults between scans.
     """
     if hasattr(cohort, "check"):
-        return _check_files(cohort, display, workers, table, choice)
+        return _check_files(cohort, display, workers, table, choice, pictures, hearts)
     ids = _ids(cohort, train, test)
     with display.counting(f"cohort {cohort.name}") as progress:
         cohort.prepare(ids, progress, workers)
@@ -83,12 +90,19 @@ def check_data(
                 refused += 1
                 display.say(f"refused  {id:<24} {fault}")
             progress(done, len(ids))
+    _look_at_hearts(cohort, ids, pictures, hearts, display)
     display.say(f"{len(ids)} scans, {refused} refused, fingerprint {cohort.fingerprint()[:16]}")
     return refused
 
 
 def _check_files(
-    cohort, display: Display, workers: int | None, table: Path | None, choice: SplitChoice | None
+    cohort,
+    display: Display,
+    workers: int | None,
+    table: Path | None,
+    choice: SplitChoice | None,
+    pictures: Path | None,
+    hearts: Places | None,
 ) -> int:
     """Print a row for each scan of a `DiskCohort`, and what is refused once more at the end."""
     with display.counting(f"checking {cohort.name}") as progress:
@@ -98,6 +112,8 @@ def _check_files(
     if table is not None:
         write_check_table(rows, table)
         display.say(f"written: {table}")
+    ids = [row.id for row in rows if row.verdict != "refused"]
+    _look_at_hearts(cohort, ids, pictures, hearts, display)
     for note in cohort.notes:
         display.say(note)
     refused = [row for row in rows if row.verdict == "refused"]
@@ -127,6 +143,33 @@ def _check_files(
     return len(refused) + len(faults)
 
 
+def _look_at_hearts(
+    cohort, ids: Sequence[str], folder: Path | None, known: Places | None, display: Display
+) -> None:
+    """Write a picture of each heart, and compare them with known places, if asked for."""
+    if folder is not None:
+        from benchmark.heart.picture import write_pictures
+
+        with display.counting("drawing hearts") as progress:
+            found = write_pictures(cohort, ids, folder, progress)
+        lost = [id for id, heart in found.items() if not heart.found]
+        if lost:
+            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+            display.say(f"no heart was found in {len(lost)} scans: {', '.join(lost[:3])}{more}")
+        display.say(f"{len(found)} pictures written: {folder}")
+    if known is not None:
+        from benchmark.heart.hits import hit_lines, measure_hits
+
+        known.require({*ids, *(record.id for record in cohort.records())}, ())
+        scans = [id for id in ids if id in known.by_id]
+        if not scans:
+            raise UserError(f"{known.source}: names none of the {len(ids)} scans that are checked")
+        with display.counting("finding hearts") as progress:
+            apart, sure = measure_hits(cohort, known, scans, progress)
+        for line in hit_lines(scans, apart, sure):
+            display.say(line)
+
+
 def _processes(cohort, workers: int | None) -> int | None:
     """Return how many processes read the files of a cohort, if nobody said."""
     many = workers is None and len(cohort.ids) >= WORTH_PROCESSES
@@ -143,8 +186,8 @@ def check_table(rows: Sequence[ScanCheck]) -> list[str]:
 
 
 _CHECK_HEADINGS = (
-    "verdict", "scan", "size z y x", "spacing mm", "HU", "noise", "lesions", "LAD", "LCX", "RCA",
-    "Agatston", "mm3", "mg", "risk",
+    "verdict", "scan", "size z y x", "spacing mm", "HU", "noise", "heart x y z", "sure", "lesions",
+    "LAD", "LCX", "RCA", "Agatston", "mm3", "mg", "risk",
 )  # fmt: skip
 
 
@@ -157,6 +200,8 @@ def _check_cells(row: ScanCheck) -> tuple[str, ...]:
         " ".join(f"{length:.2f}" for length in row.spacing),
         f"{row.hu_range[0]} to {row.hu_range[1]}",
         f"{row.noise:.0f}",
+        " ".join(f"{place:.0f}" for place in row.heart),
+        f"{row.confidence:.2f}",
     ]
     if row.scores is None:
         return (*cells, *["-"] * 8)
@@ -174,12 +219,15 @@ def write_check_table(rows: Sequence[ScanCheck], path: Path) -> None:
     """
     names = [f"{score}_{target}" for score in SCORES for target in TARGETS]
     facts = ["z", "y", "x", "spacing_z", "spacing_y", "spacing_x", "lowest_hu", "highest_hu"]
+    facts += ["heart_x", "heart_y", "heart_z", "heart_confidence"]
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "verdict", *facts, "noise", "lesions", "risk", *names, "reason"])
             for row in rows:
-                lists = ((row.size, 3), (row.spacing, 3), (row.hu_range, 2))
+                sure = None if row.confidence is None else (row.confidence,)
+                lists = ((row.size, 3), (row.spacing, 3), (row.hu_range, 2), (row.heart, 3))
+                lists += ((sure, 1),)
                 numbers = [v for values, count in lists for v in values or [""] * count]
                 more = ["" if v is None else v for v in (row.noise, row.lesions, row.risk)]
                 scores = row.scores or [""] * len(names)

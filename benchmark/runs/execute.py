@@ -15,6 +15,7 @@ from benchmark.cohorts.split_choice import parse_choice
 from benchmark.commit import git_commit
 from benchmark.cores import jobs_beside
 from benchmark.errors import UserError
+from benchmark.heart.places import Places
 from benchmark.methods import find
 from benchmark.program import own_changes
 from benchmark.runs.display import Display, duration
@@ -39,7 +40,7 @@ from benchmark.runs.work import Worker
 from benchmark.sources import one_reading
 from benchmark.suites.load import load_suite
 from benchmark.suites.schema import Scale, Suite
-from benchmark.training.settings import Settings, check_seed
+from benchmark.training.settings import check_seed
 from benchmark.whole import require_temporary, write_text
 
 PARTS = {
@@ -96,6 +97,8 @@ class Settled:
     suite, scale, cohort, split, plan
     device : str
     threads : int
+    places : Places or None
+        Of a file on which the training grid is centred.
     """
 
     suite: Suite
@@ -105,6 +108,7 @@ class Settled:
     plan: Plan
     device: str
     threads: int
+    places: Places | None = None
 
     @property
     def place(self) -> str:
@@ -209,8 +213,14 @@ def _settle(request: Request, display: Display, device: str | None, planning: bo
     plan = make_plan(
         suite, scale, methods, seeds, cohort, split, device, threads, init, request.tune
     )
-    plan = replace(plan, values=plan.values | {"asked": request.asked()})
-    return Settled(suite, scale, cohort, split, plan, device, threads)
+    values = plan.values | {"asked": request.asked()}
+    if request.places is not None:
+        ids = (*split.train, *split.test)
+        known = (record.id for record in cohort.records())
+        request.places.require({*known, *getattr(cohort, "unlabelled", ())}, ids)
+        values["places"] = {id: list(request.places.by_id[id]) for id in ids}
+    plan = replace(plan, values=values)
+    return Settled(suite, scale, cohort, split, plan, device, threads, request.places)
 
 
 def _execute(
@@ -221,7 +231,7 @@ def _execute(
     only: tuple[CellPlan, ...] | None,
 ) -> Outcome:
     settled = settle(request, display)
-    scale, cohort, split, plan = settled.scale, settled.cohort, settled.split, settled.plan
+    scale, cohort, plan = settled.scale, settled.cohort, settled.plan
     device, threads = settled.device, settled.threads
     store = Store(request.out)
     if only is not None:
@@ -248,7 +258,7 @@ def _execute(
         git_commit()  # now: scans may take hours, and another be checked out meanwhile
         try:
             sweep(store, display)
-            prepared = _prepare(trainer, cohort, split, scale.settings, display, request.workers)
+            prepared = _prepare(trainer, settled, display, request.workers)
             worker = Worker(
                 trainer, prepared, cohort, scale.settings, device, threads, store, display,
                 interrupts, request.in_process, request.cell_timeout, request.checkpoint_every,
@@ -349,11 +359,17 @@ def _trainer() -> SimpleNamespace:
     return SimpleNamespace(prepare=prepare, run_cell=run_cell, own=True)
 
 
-def _prepare(trainer, cohort, split, settings: Settings, display: Display, workers: int | None):
+def _prepare(trainer, settled: Settled, display: Display, workers: int | None):
+    cohort, split = settled.cohort, settled.split
+    places = () if settled.places is None else (settled.places,)
     begin = time.monotonic()
     with display.counting(f"cohort {cohort.name}") as progress:
         cohort.prepare((*split.train, *split.test), progress, workers)
     with display.counting("training grid and candidates") as progress:
-        prepared = trainer.prepare(cohort, split, settings, progress, workers)
+        prepared = trainer.prepare(
+            cohort, split, settled.scale.settings, progress, workers, *places
+        )
     display.say(f"data ready in {duration(time.monotonic() - begin)}")
+    for line in getattr(prepared, "notes", ()):
+        display.say(f"note: {line}")
     return prepared

@@ -17,7 +17,7 @@ from benchmark.names import slug
 FORMAT = 2
 """Version of the layout of plan.json and run.json."""
 
-_HARNESS = ("contract.py", "inference.py", "training", "calcium")
+_HARNESS = ("contract.py", "inference.py", "training", "calcium", "heart")
 """Files that take part in making predictions: a changed line in them makes new runs."""
 
 LIBRARIES = ("torch", "numpy", "scipy", "connected-components-3d")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark import names
 from benchmark.cohorts.base import Cohort
@@ -12,6 +13,9 @@ from benchmark.errors import UserError
 from benchmark.methods import METHODS, Method, find
 from benchmark.suites.schema import SCALES, Scale, Suite, nearest, override
 from benchmark.yaml_values import read_value
+
+if TYPE_CHECKING:
+    from benchmark.heart.places import Places
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Request:
         Seconds between two checkpoints of a training.
     tune : int or None
         Trials of a search for each method's setting, inside its budget.
+    places : Places or None
+        Of a file on which the training grid is centred; ``changes`` then holds their name.
     """
 
     suite: str
@@ -75,6 +81,7 @@ class Request:
     cell_timeout: float | None = None
     checkpoint_every: float = 300.0
     tune: int | None = None
+    places: Places | None = None
 
     def asked(self) -> dict:
         """What makes this run another than the suite's own, for plan.json; no path of scans."""

@@ -11,7 +11,7 @@ from benchmark.cohorts.split import Split
 from benchmark.errors import UserError
 from benchmark.runs.finished import FinishedRun
 from benchmark.runs.store import Store
-from benchmark.training.settings import Settings
+from benchmark.training.settings import CENTRES, SCAN, Settings
 
 SHARED = ("cell_mm", "width")
 """Settings that make up a network and what it sees; budget, rate and batch may differ."""
@@ -36,8 +36,8 @@ def start_settings(init: FinishedRun, settings: Settings) -> Settings:
     Raises
     ------
     UserError
-        If cells or width differ: weights of another width do not fit, and cells of another size
-        would show a network all it knows at another scale.
+        If cells, centre or width differ: weights of another width do not fit, and cells of another
+        size would show a network all it knows at another scale.
     """
     old = init.plan["settings"]
     for name in SHARED:
@@ -47,6 +47,13 @@ def start_settings(init: FinishedRun, settings: Settings) -> Settings:
                 f"--init {init.folder}: its networks were trained with {name} {theirs}, this run "
                 f"has {mine}; use --set '{name}={theirs}'"
             )
+    mine, theirs = settings.centre, old.get("centre", SCAN)
+    if (mine == SCAN) != (theirs == SCAN):
+        word = theirs if theirs in CENTRES else "FILE"
+        raise UserError(
+            f"--init {init.folder}: its networks were trained with the grid centred on the "
+            f"{theirs}, this run centres it on the {mine}; use --centre {word}"
+        )
     if settings.grid is not None:
         return settings
     store = Store(init.folder.resolve().parents[1])

@@ -298,8 +298,9 @@ def _prepare(request: Request, display):
     settled = settle(request, display)
     with display.counting("scans") as progress:
         return prepare(
-            settled.cohort, settled.split, settled.scale.settings, progress, request.workers
-        )
+            settled.cohort, settled.split, settled.scale.settings, progress, request.workers,
+            request.places,
+        )  # fmt: skip
 
 
 def _mark(prepared) -> tuple:

@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from benchmark.cores import usable_cores
 from benchmark.errors import UserError
 from benchmark.methods import Method
 from benchmark.runs.display import Display, counted, duration
@@ -17,7 +16,7 @@ from benchmark.runs.finished import finished_runs
 from benchmark.runs.planning import tuning_lines
 from benchmark.runs.store import Store
 from benchmark.scale.estimate import Cost, cost_of, makespan, prepared_bytes, untrained_cost
-from benchmark.training.settings import Budget
+from benchmark.training.settings import SCAN, Budget
 
 SAMPLE = 24
 """Training scans that are looked at for the size of the training grid, if no run tells it."""
@@ -158,22 +157,28 @@ def find_grid(settled: Settled, store: Store, display: Display) -> tuple[tuple, 
             and own["split"]["hash"] == values["split"]["hash"]
             and list(own["settings"]["cell_mm"]) == list(settings.cell_mm)
             and own["settings"].get("grid") is None
+            and own["settings"].get("centre", SCAN) == settings.centre
         )
         for cell in own["cells"] if same else ():
             kept = store.read(cell["folder"]) if store.finished(cell["folder"]) else None
             if kept is not None and kept.ledger.get("grid"):
                 return tuple(kept.ledger["grid"]), f"as in {run.folder.name}"
-    from benchmark.training.grid import TrainingGrid
-    from benchmark.training.prepare import lesion_field
+    from benchmark.training.centred import Middles, grid_of, lesion_field
 
     ids = settled.split.train[:SAMPLE]
-    field = np.zeros(3)
+    of = "all" if len(ids) == len(settled.split.train) else f"the first {len(ids)}"
+    if settings.centre != SCAN:
+        middles = Middles(settings.centre, settled.places)
+        with display.counting("measuring the training grid") as progress:
+            fields = middles.fields(settled.cohort, ids, progress, usable_cores())
+        grid = grid_of(fields, settings)
+        return grid.shape, f"from {of} training scans"
+    fields = []
     with display.counting("measuring the training grid") as progress:
         for done, id in enumerate(ids, start=1):
-            field = np.maximum(field, lesion_field(settled.cohort.load_labels(id)))
+            fields.append(lesion_field(settled.cohort.load_labels(id)))
             progress(done, len(ids))
-    grid = TrainingGrid.covering(tuple(settings.cell_mm), [((1, 1, 1), tuple(field))])
-    of = "all" if len(ids) == len(settled.split.train) else f"the first {len(ids)}"
+    grid = grid_of(fields, settings)
     return grid.shape, f"from {of} training scans"
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from benchmark.errors import UserError
 from benchmark.methods import EXPECTATIONS, Method
-from benchmark.training.settings import MOST_SEEDS, Settings
+from benchmark.training.settings import HEART, MOST_SEEDS, Settings
 
 SCALES = ("smoke", "quick", "night", "full", "paper")
 """The tiers, from seconds on any machine to the paper's own size."""
@@ -102,6 +102,8 @@ def scale_model() -> type[BaseModel]:
         field.name: (hints[field.name], ... if field.default is MISSING else field.default)
         for field in fields(Settings)
     }
+    # the default of `Settings` is what recipes meant that do not say it
+    recipe["centre"] = (recipe["centre"][0], HEART)
     return create_model(
         "ScaleModel",
         __config__=ConfigDict(extra="forbid"),

@@ -1,14 +1,14 @@
 """From a scan to the training grid: physical cells, the same for every method and every scanner.
 
-The grid is centred on the scan. Its cells have a fixed size in mm, so that scans of different
-pixel and slice spacing meet on one scale. A cell keeps three numbers of its voxels: the mean HU
-(what tissue is here), the maximum HU (a small bright lesion survives it) and the share of voxels
-above 130 HU (how much calcium may be here).
+The grid is centred on the heart (`benchmark.heart`) or on the scan. Its cells have a fixed size in
+mm, so that scans of different pixel and slice spacing meet on one scale. A cell keeps three numbers
+of its voxels: the mean HU (what tissue is here), the maximum HU (a small bright lesion survives it)
+and the share of voxels above 130 HU (how much calcium may be here).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +20,15 @@ MAXIMUM_WINDOW = (-150.0, 650.0)
 """Window of the maximum, HU: all four Agatston weights (130, 200, 300, 400 HU) lie within."""
 PADDING_HU = -1000.0
 """Beyond the scan: air."""
+ON_SCAN = (0.0, 0.0, 0.0)
+"""Where the grid's middle lies from the scan's, (z, y, x) mm, if it is centred on the scan."""
 OUTSIDE = -(2**40)
 """Stands for a cell outside the grid: below zero whatever is multiplied or added."""
 
 
 @dataclass(frozen=True)
 class TrainingGrid:
-    """Cells of ``cell_mm`` (z, y, x), ``shape`` (Z, Y, X) of them, centred on the scan."""
+    """Cells of ``cell_mm`` (z, y, x), ``shape`` (Z, Y, X) of them, round some place of a scan."""
 
     cell_mm: tuple[float, float, float]
     shape: tuple[int, int, int]
@@ -54,9 +56,14 @@ class TrainingGrid:
         cells = np.maximum(8, -(-cells // step) * step)
         return cls(tuple(float(c) for c in cell_mm), tuple(int(c) for c in cells))
 
-    def cell_index(self, count: int, spacing: float, axis: int) -> np.ndarray:
-        """Cell of each of ``count`` voxels along ``axis``; outside: below 0 or from shape[axis]."""
-        centre_mm = (np.arange(count) - (count - 1) / 2) * spacing
+    def cell_index(
+        self, count: int, spacing: float, axis: int, offset: Sequence[float] = ON_SCAN
+    ) -> np.ndarray:
+        """Cell of each of ``count`` voxels along ``axis``; outside: below 0 or from shape[axis].
+
+        ``offset`` is the place of the grid's middle from the scan's, (z, y, x) mm.
+        """
+        centre_mm = (np.arange(count) - (count - 1) / 2) * spacing - offset[axis]
         return np.floor(centre_mm / self.cell_mm[axis] + self.shape[axis] / 2).astype(np.int64)
 
 
@@ -82,6 +89,7 @@ def pool(
     spacing: tuple[float, float, float],
     grid: TrainingGrid,
     threshold: float = 130.0,
+    offset: Sequence[float] = ON_SCAN,
 ) -> np.ndarray:
     """Mean, maximum and share above the threshold of each cell.
 
@@ -92,6 +100,8 @@ def pool(
     grid : TrainingGrid
     threshold : float
         HU.
+    offset : (z, y, x), mm
+        Of the grid's middle from the scan's; within the scan.
 
     Returns
     -------
@@ -101,7 +111,7 @@ def pool(
     """
     axes = []
     for axis in range(3):
-        index = grid.cell_index(voxels.shape[axis], spacing[axis], axis)
+        index = grid.cell_index(voxels.shape[axis], spacing[axis], axis, offset)
         axes.append(_blocks(index, grid.shape[axis]))
     # what lies beyond the grid is left out before anything is computed
     voxels = voxels[tuple(slice(first, last) for first, last, *_ in axes)]
@@ -162,6 +172,7 @@ def list_candidates(
     spacing: tuple[float, float, float],
     components: np.ndarray,
     grid: TrainingGrid,
+    offset: Sequence[float] = ON_SCAN,
 ) -> Candidates:
     """Collect the candidate voxels of a scan.
 
@@ -171,6 +182,8 @@ def list_candidates(
         HU, reference classes, and the component of each voxel (0: not a candidate).
     spacing : (z, y, x), mm
     grid : TrainingGrid
+    offset : (z, y, x), mm
+        Of the grid's middle from the scan's.
     """
     flat = np.flatnonzero(components != 0)  # of truth values: four times faster than of numbers
     # In order of the slices, so that no index need be divided: (z, y, x) -> z, (y, x)
@@ -178,7 +191,7 @@ def list_candidates(
     ends = np.searchsorted(flat, plane * np.arange(1, voxels.shape[0] + 1))
     each = np.diff(ends, prepend=0)
     in_plane = flat - np.repeat(plane * np.arange(voxels.shape[0]), each)
-    lines = [grid.cell_index(voxels.shape[axis], spacing[axis], axis) for axis in range(3)]
+    lines = [grid.cell_index(voxels.shape[axis], spacing[axis], axis, offset) for axis in range(3)]
     z, y, x = (
         np.where((line >= 0) & (line < cells), line, OUTSIDE)
         for line, cells in zip(lines, grid.shape, strict=True)

@@ -10,17 +10,20 @@ import numpy as np
 
 from benchmark.calcium import DEFAULT, Conventions, label_candidates, score_scan
 from benchmark.calcium.scores import find_calcium
-from benchmark.cohorts.base import Cohort, Labels, Scan
+from benchmark.cohorts.base import Cohort, Scan
 from benchmark.cohorts.split import Split
 from benchmark.cores import usable_cores
+from benchmark.heart.places import Places
+from benchmark.training.centred import Middles, grid_of, lesion_field
 from benchmark.training.grid import (
+    ON_SCAN,
     Candidates,
     TrainingGrid,
     cell_targets,
     list_candidates,
     pool,
 )
-from benchmark.training.settings import Settings
+from benchmark.training.settings import SCAN, Settings
 
 Progress = Callable[[int, int], None]
 
@@ -43,6 +46,8 @@ class Example:
     shape : (z, y, x)
         Of the scan.
     spacing : (z, y, x), mm
+    offset : (z, y, x), mm
+        Of the grid's middle from the scan's.
     """
 
     id: str
@@ -55,6 +60,7 @@ class Example:
     candidates: Candidates
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
+    offset: tuple[float, float, float] = ON_SCAN
 
     @property
     def voxel_mm3(self) -> float:
@@ -141,6 +147,7 @@ def slice_scores_of_voxels(
     spacing: tuple[float, float, float],
     grid: TrainingGrid,
     conventions: Conventions = DEFAULT,
+    offset: tuple[float, float, float] = ON_SCAN,
 ) -> np.ndarray:
     """What each slice of the training grid adds to the 12 scores, (Z, 3, 4)."""
     out = np.zeros((grid.shape[0], 3, 4))
@@ -148,7 +155,7 @@ def slice_scores_of_voxels(
         return out
     voxels, classes, low = _box(candidates, labels, shape)
     calcium = find_calcium(voxels, classes, spacing, conventions)
-    slices = grid.cell_index(shape[0], spacing[0], 0)[calcium.index[:, 0] + low[0]]
+    slices = grid.cell_index(shape[0], spacing[0], 0, offset)[calcium.index[:, 0] + low[0]]
     slices = np.clip(slices, 0, grid.shape[0] - 1)
     for row, amount in enumerate((calcium.agatston, calcium.volume, calcium.mass)):
         np.add.at(out[:, row], (slices, calcium.label - 1), amount)
@@ -162,6 +169,7 @@ def prepare(
     settings: Settings,
     progress: Progress | None = None,
     workers: int | None = None,
+    places: Places | None = None,
 ) -> Prepared:
     """Read every scan of the split and put it on the training grid.
 
@@ -174,32 +182,41 @@ def prepare(
         ``progress(done, total)``.
     workers : int, optional
         Threads that read; one for each usable core by default.
+    places : Places, optional
+        Of a file on which the grid is centred, where the settings say so.
+
+    Raises
+    ------
+    UserError
+        If a scan cannot be read, or the file has no place within it.
     """
     ids = [*split.train, *split.test]
     workers = workers or usable_cores()
-
+    middles = Middles(settings.centre, places)
     fields = None
     if settings.grid is not None:
         grid = TrainingGrid(tuple(settings.cell_mm), tuple(settings.grid))
-    else:
+    elif settings.centre == SCAN:
         # The grid's size is known when the last training scan has told where its lesions are. To
         # keep all volumes until then would take gigabytes; labels alone are read in a moment.
         with ThreadPoolExecutor(workers) as threads:
             fields = list(threads.map(lambda i: lesion_field(cohort.load_labels(i)), split.train))
-        grid = _grid_of(fields, settings)
-    examples, seen = _examples(cohort, ids, grid, progress, workers)
+        grid = grid_of(fields, settings)
+    else:
+        grid = grid_of(middles.fields(cohort, split.train, progress, workers), settings)
+    examples, seen = _examples(cohort, ids, grid, middles, progress, workers)
     seen = seen[: len(split.train)]
     if fields is not None and not np.array_equal(fields, seen):
         # labels alone are not checked against a check sum: what the whole scans say counts
-        grid = _grid_of(seen, settings)
-        examples, _ = _examples(cohort, ids, grid, progress, workers)
+        grid = grid_of(seen, settings)
+        examples, _ = _examples(cohort, ids, grid, middles, progress, workers)
     lost = sum(
         int(np.count_nonzero((e.candidates.cell < 0) & (e.candidates.label > 0))) for e in examples
     )
-    notes = ()
+    notes = middles.notes(ids)
     if lost:
         total = sum(int(np.count_nonzero(e.candidates.label)) for e in examples)
-        notes = (
+        notes += (
             f"{lost} of {total} labelled voxels lie outside the training grid {grid.shape} and"
             " count as missed",
         )
@@ -208,20 +225,20 @@ def prepare(
     )
 
 
-def _grid_of(fields: list[np.ndarray], settings: Settings) -> TrainingGrid:
-    """The grid that covers the fields of all training scans."""
-    field_mm = np.max([*fields, np.zeros(3)], axis=0)
-    return TrainingGrid.covering(tuple(settings.cell_mm), [((1, 1, 1), tuple(field_mm))])
-
-
 def _examples(
-    cohort: Cohort, ids: list[str], grid: TrainingGrid, progress: Progress | None, workers: int
+    cohort: Cohort,
+    ids: list[str],
+    grid: TrainingGrid,
+    middles: Middles,
+    progress: Progress | None,
+    workers: int,
 ) -> tuple[list[Example], list[np.ndarray]]:
     """Scans on the grid, in order, and the field of each one's lesions."""
 
     def build(scan_id: str) -> tuple[Example, np.ndarray]:
         scan = cohort.load(scan_id)
-        return example(scan, grid), lesion_field(scan)
+        offset = middles.of(scan).offset
+        return example(scan, grid, offset), lesion_field(scan, offset)
 
     examples, fields = [], []
     with ThreadPoolExecutor(workers) as threads:
@@ -233,40 +250,25 @@ def _examples(
     return examples, fields
 
 
-MARGIN_MM = 12.0
-"""Around the training split's lesions: a test patient's may lie further out."""
-
-
-def lesion_field(scan: Scan | Labels) -> np.ndarray:
-    """Size (z, y, x) in mm of the centred field that holds a scan's lesions and a margin.
-
-    Never larger than the scan; zero for a scan without a lesion. Only training scans are asked.
-    """
-    shape, spacing = np.asarray(scan.labels.shape), np.asarray(scan.spacing)
-    # a lesion's ends along an axis are all that counts; a scan has millions of voxels
-    within = scan.labels.any(axis=0)
-    seen = (scan.labels.any(axis=(1, 2)), within.any(axis=1), within.any(axis=0))
-    if not within.any():
-        return np.zeros(3)
-    ends = np.array([np.flatnonzero(axis)[[0, -1]] for axis in seen]).T
-    furthest = np.abs(ends - (shape - 1) / 2).max(axis=0) * spacing
-    return np.minimum(2 * (furthest + MARGIN_MM), shape * spacing)
-
-
-def example(scan: Scan, grid: TrainingGrid) -> Example:
-    """One scan on the training grid."""
+def example(
+    scan: Scan, grid: TrainingGrid, offset: tuple[float, float, float] = ON_SCAN
+) -> Example:
+    """One scan on the training grid, whose middle lies ``offset`` (z, y, x) mm from the scan's."""
     components, _ = label_candidates(scan.voxels)
-    candidates = list_candidates(scan.voxels, scan.labels, scan.spacing, components, grid)
+    candidates = list_candidates(scan.voxels, scan.labels, scan.spacing, components, grid, offset)
     target, candidate = cell_targets(candidates, grid)
     return Example(
         scan.id,
         scan.centre,
-        pool(scan.voxels, scan.spacing, grid),
+        pool(scan.voxels, scan.spacing, grid, offset=offset),
         target,
         candidate,
         scores_of_voxels(candidates, candidates.label, scan.voxels.shape, scan.spacing),
-        slice_scores_of_voxels(candidates, candidates.label, scan.voxels.shape, scan.spacing, grid),
+        slice_scores_of_voxels(
+            candidates, candidates.label, scan.voxels.shape, scan.spacing, grid, offset=offset
+        ),
         candidates,
         tuple(scan.voxels.shape),
         tuple(scan.spacing),
+        tuple(offset),
     )

@@ -31,7 +31,11 @@ LARGEST_SEED = 2**63 - 1
 MOST_SEEDS = 10_000
 """Repetitions of a run: each is a cell of every method."""
 
-_LATER = ("activation_checkpointing", "compile", "widths")
+HEART, SCAN = "heart", "scan"
+CENTRES = (HEART, SCAN)
+"""What the training grid may be centred on without a file."""
+
+_LATER = ("activation_checkpointing", "compile", "widths", "centre")
 """Settings that came after boards had been kept."""
 
 
@@ -143,6 +147,10 @@ class Settings:
     activation_checkpointing : bool
         Keep of each block its input alone until the backward pass, which computes the rest again:
         less memory, more time, the same gradients. What is computed twice is counted twice.
+    centre : str
+        What the training grid is centred on: "heart" as found from the voxels, "scan", or places
+        from a file ("file" and a hash of them, `benchmark.heart.places.Places.name`). A suite's
+        default is the heart; here it is the scan, which all runs had before this could be chosen.
     compile : "none", "default" or "reduce-overhead"
         Losses compiled by torch.compile; the last with CUDA graphs on a GPU. Compiling is outside
         the budget and stands in the ledger.
@@ -165,6 +173,7 @@ class Settings:
     widths: dict[str, int] | None = None
     activation_checkpointing: bool = False
     compile: Literal["none", "default", "reduce-overhead"] = "none"
+    centre: str = SCAN
 
     def __post_init__(self) -> None:
         Budget.parse(self.budget)
@@ -174,6 +183,8 @@ class Settings:
             raise UserError(
                 f"a training grid needs at least 8 cells along each axis, not {self.grid}"
             )
+        if self.centre not in CENTRES and not re.fullmatch("file [0-9a-f]{16}", self.centre):
+            raise UserError(f"centre must be heart, scan or --centre FILE, not {self.centre!r}")
         # a comparison with NaN is false
         widths = (self.width, *(self.widths or {}).values())
         if min(widths) < 4 or self.batch_size < 1 or not 0 < self.learning_rate < math.inf:

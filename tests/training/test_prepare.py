@@ -7,7 +7,8 @@ import pytest
 from synthetic import scan
 
 from benchmark.cohorts.base import Scan
-from benchmark.training.prepare import MARGIN_MM, lesion_field, prepare
+from benchmark.training.centred import MARGIN_MM, lesion_field
+from benchmark.training.prepare import prepare
 from benchmark.training.settings import Settings
 
 SETTINGS = Settings(

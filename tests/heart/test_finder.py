@@ -1,0 +1,91 @@
+"""The heart is found wherever it lies in a scan, and nothing else is taken for one."""
+
+import numpy as np
+import pytest
+from chest import HEART, SPACING, chest
+
+from benchmark.heart import FOUND, find_heart
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return chest()
+
+
+def apart(found, true=HEART) -> float:
+    return float(np.linalg.norm(np.subtract(found.centre, true)))
+
+
+@pytest.mark.parametrize("size", [0.85, 1.0, 1.15])
+def test_it_is_found_in_a_whole_chest(size):
+    heart = find_heart(chest(size=size), SPACING)
+    assert heart.found
+    assert apart(heart) < 18
+    low, high = np.array(heart.box)
+    assert (low <= heart.centre).all()
+    assert (heart.centre <= high).all()
+    assert ((high - low > 70) & (high - low < 150)).all()
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        (slice(20, 60), slice(20, 75), slice(35, 95)),
+        (slice(0, 75), slice(0, 100), slice(50, 120)),
+        (slice(0, 75), slice(0, 100), slice(0, 78)),
+        (slice(24, 75), slice(10, 100), slice(10, 110)),
+    ],
+    ids=["a cardiac field", "no right lung", "hardly a left lung", "no liver"],
+)
+def test_what_lies_beyond_the_scan_says_nothing(whole, cut):
+    heart = find_heart(whole[cut], SPACING)
+    begin = [part.start * step for part, step in zip(cut, SPACING, strict=True)]
+    assert heart.found
+    assert apart(heart, np.subtract(HEART, begin)) < 22
+
+
+def test_a_heart_far_from_the_middle_of_a_padded_scan(whole):
+    wide = np.pad(whole, ((0, 20), (60, 0), (0, 60)), constant_values=-1024)
+    heart = find_heart(wide, SPACING)
+    assert heart.found
+    assert apart(heart, np.add(HEART, (0, 180, 0))) < 18
+
+
+def test_thin_and_thick_slices_and_noise_make_no_difference():
+    thick, thin = (5.0, 3.0, 3.0), (1.0, 2.0, 2.0)
+    noisy = chest(shape=(60, 100, 120), spacing=thick)
+    noisy = noisy + np.random.default_rng(1).normal(0, 60, noisy.shape).astype(np.int16)
+    assert apart(find_heart(noisy, thick)) < 18
+    fine = chest(shape=(200, 150, 180), spacing=thin)
+    assert apart(find_heart(fine, thin)) < 18
+
+
+def without_heart(whole):
+    disc = np.hypot(*np.mgrid[-100:100, -100:100]) < 70
+    return {
+        "neck and shoulders": whole[62:],
+        "abdomen": whole[:18],
+        "air": np.full((60, 80, 80), -1000, np.int16),
+        "padding": np.full((60, 80, 80), -2048, np.int16),
+        "water": np.zeros((60, 80, 80), np.int16),
+        "lung": np.full((60, 80, 80), -850, np.int16),
+        "a cylinder of water": np.where(disc, 0, -1000).astype(np.int16)[None].repeat(60, 0),
+        "a slab": whole[30:34],
+        "one voxel": whole[:1, :1, :1],
+    }
+
+
+@pytest.mark.parametrize("name", without_heart(np.zeros((75, 100, 120), np.int16)))
+def test_where_there_is_none_it_is_not_sure_and_its_place_lies_in_the_scan(whole, name):
+    voxels = without_heart(whole)[name]
+    heart = find_heart(voxels, SPACING)
+    assert heart.confidence < FOUND
+    assert not heart.found
+    end = (np.array(voxels.shape) - 1) * SPACING
+    assert (np.array(heart.centre) >= 0).all()
+    assert (heart.centre <= end).all()
+
+
+@pytest.mark.parametrize("spacing", [(1e-3, 1e-3, 1e-3), (100.0, 100.0, 100.0), (5.0, 0.05, 2.0)])
+def test_an_odd_spacing_is_no_fault(spacing):
+    assert not find_heart(np.zeros((40, 64, 64), np.int16), spacing).found
