@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmark.calcium import ARTERIES, RISK_NAMES, risk_category
 from benchmark.errors import UserError
-from benchmark.methods import ranked
 from benchmark.metrics.overlap import pooled_ratios
 from benchmark.npz import load_arrays
 from benchmark.runs.finished import FinishedRun
@@ -39,8 +38,9 @@ def choose_cells(run: FinishedRun, cells: Sequence[KeptCell]) -> list[KeptCell]:
         If no finished method gives labels.
     """
     usable = [cell for cell in cells if cell.state == "finished" and cell.tp is not None]
-    rivals = {entry["name"] for entry in run.plan["methods"] if ranked(entry)}
-    usable = [cell for cell in usable if cell.method in rivals] or usable
+    references = {entry["name"] for entry in run.plan["methods"] if entry.get("reference")}
+    ranked = [cell for cell in usable if cell.trained and cell.method not in references]
+    usable = ranked or usable
     first = {}
     for cell in sorted(usable, key=lambda cell: cell.seed):
         first.setdefault(cell.method, cell)

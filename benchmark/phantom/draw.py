@@ -54,11 +54,11 @@ class Plan:
 
     @property
     def heart_centre(self) -> Vector:
-        """Return the middle of the heart (x, y, z) from the middle of the scan, mm."""
-        low, high = self.heart.bounds()
-        return tuple(  # type: ignore[return-value]
-            0.5 * (a + b) - c for a, b, c in zip(low, high, self.centre, strict=True)
-        )
+        """Return the middle of the heart (x, y, z) from the middle of the scan, mm.
+
+        It is the chambers' centre of volume.
+        """
+        return tuple(a - c for a, c in zip(self.heart.middle, self.centre, strict=True))  # type: ignore[return-value]
 
     def beads(self) -> dict[int, list[Bead]]:
         """Return all calcium as the scan shows it, by owner: 1 LAD, 2 LCX, 3 RCA, 0 others."""

@@ -204,6 +204,17 @@ class Heart:
                 np.minimum(here, ellipsoid.distance(inside[1]), out=here)
         return nearest
 
+    @property
+    def middle(self) -> Vector:
+        """Return the chambers' centre of volume, mm."""
+        chambers = list(self.chambers.values())
+        volumes = [c.semi[0] * c.semi[1] * c.semi[2] for c in chambers]
+        whole = sum(volumes)
+        return tuple(  # type: ignore[return-value]
+            sum(v * c.centre[k] for v, c in zip(volumes, chambers, strict=True)) / whole
+            for k in range(3)
+        )
+
     def bounds(self, margin: float = 0.0) -> tuple[Vector, Vector]:
         """Return the corners of the box that holds all chambers, widened by `margin` mm."""
         corners = [chamber.reach(margin) for chamber in self.chambers.values()]

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import names
-from benchmark.cohorts.base import Cohort
 from benchmark.errors import UserError
 from benchmark.methods import METHODS, Method, find
 from benchmark.suites.schema import SCALES, Scale, Suite, nearest, override
 from benchmark.yaml_values import read_value
 
 if TYPE_CHECKING:
+    from benchmark.cohorts.base import Cohort
     from benchmark.heart.places import Places
 
 
