@@ -153,6 +153,14 @@ class Cohort(ABC):
         """What is unusual about a scan that was read before; "" if nothing, or nobody looked."""
         return ""
 
+    def hearts(self, ids: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+        """Where hearts are known to be, by id: (x, y, z) mm as `benchmark.heart.places.Places`.
+
+        A cohort that draws its scans knows; ``data check`` then says how many are found. By default
+        nobody does.
+        """
+        return {}
+
     def load_labels(self, id: str) -> Labels:
         """Return the labels of a scan alone, where a cohort can read them faster than the scan."""
         scan = self.load(id)

@@ -20,7 +20,7 @@ from benchmark.figures.gradcam import choose_cell, grad_cam, grid_of, on_slice, 
 from benchmark.figures.slices import check_cohort, outline, scale_bar, show_slice, view_of
 from benchmark.figures.style import DOUBLE_COLUMN, INK, MIN_FONT, new_figure, save, styled
 from benchmark.heart.centring import middle_of
-from benchmark.heart.places import Places
+from benchmark.heart.places import Places, kept_places
 from benchmark.methods import find
 from benchmark.runs.currency import changed_since
 from benchmark.runs.finished import FinishedRun
@@ -121,8 +121,7 @@ def attention_figures(
         raise UserError(f"{run.folder}: no test scan holds coronary calcium, nothing to draw")
     grid = grid_of(cell)
     model = rebuild(run, cell, grid)
-    given = run.plan.get("places")
-    hearts = None if given is None else Places(f"{run.folder}", given)
+    hearts = kept_places(run.plan, f"{run.folder}")
     made = (_row(place, cell, cohort, grid, model, hearts) for place in places)
     rows = [row for row in made if row is not None]
     if not rows:

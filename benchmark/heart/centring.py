@@ -91,5 +91,6 @@ def missed(heart: Heart, scan: Scan) -> str:
     if heart.found or size.max() <= HEART_SIZED_MM:
         return ""
     return (
-        f"{NOT_FOUND} (confidence {heart.confidence:.2f}): the training grid is centred on the scan"
+        f"{NOT_FOUND} (confidence {heart.confidence:.2f}): unless --centre names a file, the "
+        "training grid is centred on the scan"
     )

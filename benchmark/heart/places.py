@@ -129,6 +129,18 @@ def read_places(path: Path) -> Places:
     return Places(str(path), found)
 
 
+def kept_places(plan: dict, source: str) -> Places | None:
+    """The places that a run's plan holds; None if it holds none, or nothing of the kind."""
+    try:
+        found = {
+            str(id): tuple(float(value) for value in place) for id, place in plan["places"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    usable = all(len(p) == 3 and all(map(math.isfinite, p)) for p in found.values())
+    return Places(source, found) if usable else None
+
+
 def _number(text: str, separator: str, where: str) -> float:
     # where fields stand between semicolons, the comma is the decimal sign
     plain = text.replace(",", ".") if separator == ";" else text

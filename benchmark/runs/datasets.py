@@ -157,6 +157,9 @@ def _look_at_hearts(
             more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
             display.say(f"no heart was found in {len(lost)} scans: {', '.join(lost[:3])}{more}")
         display.say(f"{len(found)} pictures written: {folder}")
+    drawn = cohort.hearts(ids) if known is None and hasattr(cohort, "hearts") else {}
+    if drawn:
+        known = Places(f"cohort {cohort.name}", drawn)
     if known is not None:
         from benchmark.heart.hits import hit_lines, measure_hits
 

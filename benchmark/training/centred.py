@@ -78,7 +78,7 @@ class Middles:
 
     def notes(self, ids: Sequence[str]) -> tuple[str, ...]:
         """A sentence on the scans in which no heart was found, if there are any."""
-        lost = [id for id in ids if self._known[id].warning]
+        lost = [id for id in ids if id in self._known and self._known[id].warning]
         if not lost:
             return ()
         more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""

@@ -1,6 +1,7 @@
 """Runs, their keys and predictions follow what the grid is centred on; no fall-back is silent."""
 
 import json
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,10 @@ import SimpleITK as sitk
 from chest import HEART, chest
 
 from benchmark.cli import main
-from benchmark.cohorts.base import Scan
+from benchmark.cohorts.base import Record, Scan
 from benchmark.heart.hits import hit_lines, measure_hits
 from benchmark.heart.places import Places
+from benchmark.runs.datasets import check_data
 from benchmark.training.prepare import prepare
 from benchmark.training.settings import Settings
 
@@ -81,7 +83,7 @@ def test_the_grid_holds_the_heart_and_little_else(scans):
 def test_a_grid_of_set_size_sees_the_heart_only_where_it_is_centred_on_it(scans):
     small = {**SETTINGS.as_dict(), "grid": (16, 16, 16)}
     lost = prepared(scans, Settings(**{**small, "centre": "scan"}))
-    assert "48 of 48 labelled voxels lie outside the training grid" in lost.notes[0]
+    assert " of 48 labelled voxels lie outside the training grid" in lost.notes[0]
     assert prepared(scans, Settings(**small)).notes == ()
     places = Places("hearts.csv", {id: tuple(MIDDLE[::-1]) for id in ALL})
     from_file = prepared(scans, Settings(**{**small, "centre": places.name}), places)
@@ -118,6 +120,18 @@ def test_hits_are_counted_and_misses_named(scans):
     )
 
 
+def test_a_cohort_that_knows_its_hearts_is_measured_by_data_check(scans):
+    known = {id: tuple(MIDDLE[::-1]) for id in ALL}
+    cohort = SimpleNamespace(
+        name="drawn", load=scans.__getitem__, hearts=lambda ids: known, prepare=lambda *more: None,
+        records=lambda: [Record(id, "A", 0.0, 0) for id in ALL], fingerprint=lambda: "0" * 64,
+    )  # fmt: skip
+    said = []
+    display = SimpleNamespace(say=said.append, counting=lambda what: nullcontext(lambda *at: None))
+    check_data(cohort, display, None, None, 1)
+    assert "hearts within 15 mm: 6 of 6 (100.0 %); found at all: 6" in said
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, scans):
     root = tmp_path_factory.mktemp("far")
@@ -146,7 +160,8 @@ def command(folder):
 
 
 RUN = ("run", "--suite", "@suite.yaml", "--scale", "smoke", "--data", "@data",
-       "--out", "@runs", "--no-figures", "--plain", "--in-process", "--split", "by-risk", "--device", "cpu")  # fmt: skip
+       "--out", "@runs", "--no-figures", "--plain", "--in-process", "--split", "by-risk",
+       "--device", "cpu")  # fmt: skip
 PREDICT = ("predict", "--data", "@data", "--runs", "@runs", "--plain", "--no-pictures",
            "--device", "cpu")  # fmt: skip
 

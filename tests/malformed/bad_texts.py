@@ -231,6 +231,33 @@ def score_tables(root: Path) -> Iterator[Case]:
         yield Case(rel(root, maps), judge, REFUSED)
 
 
+def places(root: Path) -> Iterator[Case]:
+    """Tables of the places of hearts."""
+    folder = root / "hearts-scans"
+    voxels, labels = arrays()
+    for number in range(4):
+        save(folder / f"images/a{number}.nii.gz", voxels)
+        save(folder / f"labels/a{number}.nii.gz", labels)
+    valid = written([("id", "x", "y", "z"), *((f"a{n}", "-18", "32", "-100") for n in range(4))])
+    files = {name: text.encode() for name, text in {
+        "empty": "", "head alone": "id,x,y,z\n", "no z": valid.replace(",z", ",w"),
+        "no id": valid.replace("id,", "scan,"), "a scan twice": valid + "a0,1,2,3\n",
+        "a place of words": valid.replace("32", "front", 1),
+        "a place not finite": valid.replace("32", "inf", 1),
+        "no number": valid.replace("32", "", 1),
+        "a place of many digits": valid.replace("32", "1" * 70_000, 1),
+        "a place far outside": valid.replace("32", "1e308", 1), "no name": valid.replace("a0", ""),
+        "scans of another": valid.replace("\na", "\nb"),
+        "a number of another alphabet": valid.replace("32", "\u0663x", 1),
+    }.items()} | dict(encodings(valid))  # fmt: skip
+    del files["UTF-16"]  # which a table may be in
+    for name, data in files.items():
+        path = place_of(root, f"hearts/{name}") / "hearts.csv"
+        path.write_bytes(data)
+        check = ("data", "check", "hearts-scans", "--hearts", rel(root, path))
+        yield Case(rel(root, path.parent), check)
+
+
 def keys(root: Path) -> Iterator[Case]:
     for name, data in {
         "short": b"x", "long": b"x" * 33, "empty": b"", "huge": bytes(3 << 20),

@@ -40,6 +40,7 @@ MAKERS: tuple[Maker, ...] = (
     bad_texts.suites,
     bad_texts.claims,
     bad_texts.score_tables,
+    bad_texts.places,
     bad_texts.keys,
     bad_archives.submissions,
     bad_archives.runs,

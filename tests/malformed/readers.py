@@ -86,6 +86,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
     from benchmark.cohorts.split import Split
     from benchmark.cohorts.split_choice import load_split, save_split
     from benchmark.cohorts.volumes import read_scan
+    from benchmark.heart.places import read_places
     from benchmark.npz import load_arrays
     from benchmark.prediction.table import read_table
     from benchmark.report.claims import load_claims
@@ -199,6 +200,9 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         "csv": Reader("t.csv", table.encode(), cohort_of, (*text, b'"', b",", b"\r")),
         "scores": Reader(
             "s.csv", f"scan,{','.join(SCORES)}\n{rows}".encode(), read_table, (*text, b'"', b",")
+        ),
+        "hearts": Reader(
+            "h.csv", b"id,x,y,z\na0,1.5,-2,3e1\n", read_places, (*text, b'"', b",", b"nan")
         ),
         "cohort": Reader(
             "c.yaml", b"path: t.csv\nsplit: by-risk\nseed: 3\nname: x\n", cohort_of, marks

@@ -8,6 +8,7 @@ import activations
 import clinical
 import compiling
 import harness
+import hearts
 import intervals
 import peers
 import reading
@@ -26,6 +27,7 @@ SECTIONS = {
     "clinical": clinical.measure,
     "reading": reading.decompression,
     "growth": reading.growth,
+    "hearts": hearts.measure,
     "intervals": intervals.measure,
     "starts": starts.measure,
     "budget": side_by_side.measure,
