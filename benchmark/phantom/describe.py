@@ -5,8 +5,10 @@ Each row says what was measured, what it should be, from which source, and wheth
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -233,38 +235,35 @@ def _beside(planned: Plan) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the comparison.
+    """One line of the comparison, from ``targets.csv`` and what was measured.
 
     Attributes
     ----------
-    quantity : str
-    found : float or None
-        The phantom's; None where nothing could be measured.
+    key, quantity, source : str
     low, high : float
-        What is wanted.
-    source : str
+        What is wanted; -inf and inf where no target is set.
     form : str
         Format of the numbers.
-    text : str
-        In place of a number, where there are several.
+    found : float, str or None
+        The phantom's; text where there are several numbers, None where nothing could be measured.
     """
 
+    key: str
     quantity: str
-    found: float | None
     low: float
     high: float
+    form: str
     source: str
-    form: str = ".2f"
-    text: str = ""
+    found: float | str | None = None
 
     @property
     def judged(self) -> bool:
         """Whether there is a target and something was measured."""
-        return self.found is not None and bool(np.isfinite(self.found)) and self.low > -np.inf
+        return isinstance(self.found, float) and self.low > -np.inf
 
     @property
     def good(self) -> bool:
-        """Whether the target is reached; True where none is set."""
+        """Whether the target is reached; True where none is set or nothing was measured."""
         return not self.judged or self.low <= self.found <= self.high  # type: ignore[operator]
 
     def target(self) -> str:
@@ -279,329 +278,151 @@ class Row:
 
     def value(self) -> str:
         """Return the phantom's number as text."""
-        if self.text:
-            return self.text
-        return "none" if self.found is None or np.isnan(self.found) else f"{self.found:{self.form}}"
+        if self.found is None:
+            return "none"
+        return self.found if isinstance(self.found, str) else f"{self.found:{self.form}}"
 
 
-INF = float("inf")
+def rows(found: dict[str, float | str | None], gated: bool = True) -> list[Row]:
+    """Return the rows of ``targets.csv`` for which something was looked at.
+
+    Parameters
+    ----------
+    found : dict
+        What was measured, by key. A number that is NaN stands for nothing.
+    gated : bool
+        False: targets that are those of gated scans are shown and not judged.
+    """
+    made = []
+    with Path(__file__).with_name("targets.csv").open(newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            if line["key"] not in found:
+                continue
+            value = found[line["key"]]
+            if value is not None and not isinstance(value, str):
+                value = float(value) if np.isfinite(value) else None
+            low, high = (float(line[name] or "nan") for name in ("low", "high"))
+            if np.isnan(low) or (not gated and "gated" in line["source"]):
+                low, high = -np.inf, np.inf
+            form = line["form"] or ".2f"
+            made.append(Row(line["key"], line["quantity"], low, high, form, line["source"], value))
+    return made
 
 
-def _percentiles(values: Sequence[float], ranks: Sequence[int], form: str = ".0f") -> str:
+def _percentiles(values: Sequence[float], ranks: Sequence[int], form: str = ".0f") -> str | None:
     if len(values) == 0:
-        return "none"
+        return None
     return " / ".join(f"{value:{form}}" for value in np.percentile(values, ranks))
 
 
-def _info(quantity: str, text: str, source: str = "") -> Row:
-    return Row(quantity, None, -INF, INF, source, text=text)
+def _median(values: Sequence[float], fewest: int = 1) -> float:
+    return float(np.nanmedian(values)) if len(values) >= fewest else float("nan")
 
 
-def image_rows(facts: Sequence[Facts], protocol: str) -> list[Row]:
-    """Return rows on form, tissues and noise of the images."""
-    gated = protocol == "gated"
-    fields = [f.spacing[1] * f.shape[1] for f in facts]
-    ranges = [f.spacing[0] * f.shape[0] for f in facts]
-    rows = [
-        _info("scans", str(len(facts))),
-        _info(
-            "field of view, mm: least / median / most",
-            _percentiles(fields, (0, 50, 100)),
-            "164 to 243 in real gated scans" if gated else "180 to 500, ours",
-        ),
-        _info(
-            "range of slices, mm: least / median / most",
-            _percentiles(ranges, (0, 50, 100)),
-            "138 or 171 in real gated scans" if gated else "ours",
-        ),
-        _info(
-            "pixel, mm: least / median / most",
-            _percentiles([f.spacing[1] for f in facts], (0, 50, 100), ".2f"),
-            ".32 to .47 in real gated scans (spacing 0.4)" if gated else "",
-        ),
-    ]
-    for name, attribute, low, high in (
-        ("blood and muscle, median HU", "soft", 34.0, 45.0),
-        ("fat, median HU", "fat", -110.0, -85.0),
-        ("lung, median HU", "lung", -920.0, -820.0),
-    ):
-        values = np.array([getattr(fact.tissue, attribute) for fact in facts])
-        rows.append(
-            Row(name, float(np.nanmedian(values)), low, high, "real scans, literature", ".0f")
-        )
-    noise = [fact.tissue.noise for fact in facts]
-    rows.append(
-        Row(
-            "noise SD in soft tissue, median HU",
-            float(np.nanmedian(noise)),
-            *((10.0, 20.0) if gated else (10.0, 30.0)),
-            "12 to 21 in real gated scans" if gated else "ours",
-            ".0f",
-        )
-    )
-    if gated:
-        shares = np.median([fact.shares for fact in facts], axis=0)
-        for name, found, low, high in zip(
-            ("soft tissue", "fat", "lung"),
-            shares,
-            (0.50, 0.06, 0.12),
-            (0.65, 0.18, 0.27),
-            strict=True,
-        ):
-            rows.append(
-                Row(
-                    f"{name} in the central 120 mm, median share",
-                    float(found),
-                    low,
-                    high,
-                    "real gated scans",
-                )
-            )
-    candidates = [fact.candidates for fact in facts]
-    rows.append(
-        _info(
-            "components above 130 HU of more than 3 mm3: 5 / 50 / 95 %",
-            _percentiles(candidates, (5, 50, 95)),
-            "42 to 580 in real gated scans",
-        )
-    )
-    return rows
+def _part(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else float("nan")
 
 
-def anatomy_rows(facts: Sequence[Facts]) -> list[Row]:
-    """Return rows on fat and coronary anatomy."""
-    fat = [fact.fat for fact in facts]
-    dominance = [fact.dominance for fact in facts]
-    mains = [fact.main for fact in facts]
-    return [
-        Row(
-            "epicardial fat, mean ml",
-            float(np.mean(fat)),
-            85.0,
-            130.0,
-            "100 to 130 in the literature",
-            ".0f",
-        ),
-        Row("epicardial fat, SD ml", float(np.std(fat)), 30.0, 60.0, "45", ".0f"),
-        Row("right dominance", dominance.count("right") / len(facts), 0.70, 0.84, "161 CT: .77"),
-        Row("left main, median mm", float(np.median(mains)), 7.0, 11.0, "2 to 20, median 9", ".1f"),
-    ]
+def image(facts: Sequence[Facts]) -> dict[str, float | str | None]:
+    """Return form, tissues and noise of the images, by keys of ``targets.csv``."""
+    shares = np.median([fact.shares for fact in facts], axis=0)
+    ends = (0, 50, 100)
+    return {
+        "scans": str(len(facts)),
+        "field": _percentiles([f.spacing[1] * f.shape[1] for f in facts], ends),
+        "range": _percentiles([f.spacing[0] * f.shape[0] for f in facts], ends),
+        "pixel": _percentiles([f.spacing[1] for f in facts], ends, ".2f"),
+        **{
+            name: _median([getattr(fact.tissue, name) for fact in facts])
+            for name in ("soft", "fat", "lung", "noise")
+        },
+        **{f"central {n}": float(s) for n, s in zip(("soft", "fat", "lung"), shares, strict=True)},
+        "candidates": _percentiles([fact.candidates for fact in facts], (5, 50, 95)),
+        "epicardial fat": float(np.mean([fact.fat for fact in facts])),
+        "epicardial fat sd": float(np.std([fact.fat for fact in facts])),
+        "right dominance": _part([f.dominance for f in facts].count("right"), len(facts)),
+        "left main": _median([fact.main for fact in facts]),
+    }
 
 
-def calcium_rows(facts: Sequence[Facts]) -> list[Row]:
-    """Return rows on coronary calcium."""
+def calcium(facts: Sequence[Facts]) -> dict[str, float | str | None]:
+    """Return coronary and other calcium, by keys of ``targets.csv``."""
     scores = np.array([fact.agatston for fact in facts])  # (scans, LAD LCX RCA whole)
-    whole = scores[:, 3]
-    some = whole > 0
+    some = scores[:, 3] > 0
     vessels = (scores[:, :3] > 0).sum(1)
     thirds = np.sum([fact.thirds for fact in facts], axis=0)
-    rows = [
-        Row("no coronary calcium", float((~some).mean()), 0.22, 0.38, "a quarter to a third"),
-        _info(
-            "Agatston score of those with any: 25 / 50 / 75 / 90 %",
-            _percentiles(whole[some], (25, 50, 75, 90)),
-            "2.3 / 41 / 193 / 557 (men, MESA)",
-        ),
-    ]
-    for k, (name, wanted) in enumerate(zip(ARTERIES, (0.50, 0.10, 0.12), strict=True)):
-        alone = float(((scores[some, k] > 0) & (vessels[some] == 1)).mean()) if some.any() else None
-        rows.append(
-            Row(
-                f"{name} alone, of those with any",
-                alone,
-                wanted - 0.06,
-                wanted + 0.06,
-                f"MESA 2015: {wanted:.2f}",
-            )
-        )
-    for k, name in enumerate(("first", "middle", "last")):
-        share = float(thirds[k] / thirds.sum()) if thirds.sum() else None
-        rows.append(
-            Row(f"RCA lesions in its {name} third", share, 0.26, 0.40, "even along the RCA")
-        )
+    coronary, aorta, heart = np.sum([fact.planned for fact in facts], axis=0)
+    beside, near, around = np.sum([fact.beside for fact in facts], axis=0)
+    lesions = sum(fact.lesions for fact in facts)
     volumes = [volume for fact in facts for volume in fact.volumes]
-    rows.append(
-        Row(
-            "lesion volume, median mm3",
-            float(np.median(volumes)) if volumes else None,
-            6.0,
-            27.0,
-            "over data sets",
-            ".0f",
-        )
-    )
-    return rows
-
-
-def other_rows(facts: Sequence[Facts]) -> list[Row]:
-    """Return rows on calcium that is not coronary."""
 
     def shown(*kinds: str) -> float:
         return float(np.mean([bool(fact.kinds & set(kinds)) for fact in facts]))
 
-    coronary, aorta, heart = np.sum([fact.planned for fact in facts], axis=0)
-    beside, near, around = np.sum([fact.beside for fact in facts], axis=0)
-    lesions = sum(fact.lesions for fact in facts)
-    rows = [
-        Row(
-            "patients with aortic valve calcium",
-            shown("aortic valve"),
-            0.11,
-            0.22,
-            "MESA .125, smokers .21",
-        ),
-        Row(
-            "patients with mitral annular calcium",
-            shown("mitral annulus"),
-            0.03,
-            0.12,
-            "MESA .09, SCOT-HEART .04",
-        ),
-        Row("patients with aortic wall calcium", shown(*AORTA), 0.30, 0.60, "chest CT .45"),
-        _info(
-            "patients with pericardial / nodal / lung calcium",
-            f"{shown('pericardium'):.2f} / {shown('hilar node'):.2f} / {shown('lung nodule'):.2f}",
-            "rare",
-        ),
-        Row(
-            "deposits of the aorta to one coronary",
-            float(aorta / max(1, coronary)),
-            0.6,
-            1.2,
-            "Isgum 2005: .91",
-        ),
-        Row(
-            "other cardiac deposits to one coronary",
-            float(heart / max(1, coronary)),
-            0.15,
-            0.40,
-            "Isgum 2005: .19",
-        ),
-        Row(
-            "other deposits within 5 mm of a coronary",
-            float(near / max(1, beside)),
-            0.10,
-            0.25,
-            "ours",
-        ),
-        Row(
-            "other deposits within 10 mm of a coronary",
-            float(around / max(1, beside)),
-            0.30,
-            0.50,
-            "ours",
-        ),
-        Row(
-            "lesions in one component with other calcium",
-            sum(fact.mixed for fact in facts) / max(1, lesions),
-            0.02,
-            0.09,
-            "occurs",
-        ),
-        _info(
-            "components not coronary in chambers and their fat, to one lesion",
-            f"{sum(fact.near for fact in facts) / max(1, lesions):.2f}",
-            "Santini 2017: 2.1, with the aorta",
-        ),
-    ]
-    for kind, wanted in (("aortic valve", 56.0), ("mitral annulus", 71.0)):
-        amounts = [fact.amounts[kind] for fact in facts if fact.amounts.get(kind, 0.0) > 0]
-        found = float(np.median(amounts)) if len(amounts) > 9 else None
-        rows.append(
-            Row(
-                f"{kind}: median Agatston score where there is any",
-                found,
-                0.6 * wanted,
-                1.4 * wanted,
-                f"MESA: {wanted:.0f}",
-                ".0f",
-            )
-        )
-    return rows
+    def amount(kind: str) -> float:
+        return _median([f.amounts[kind] for f in facts if f.amounts.get(kind, 0.0) > 0], 10)
+
+    rare = [shown(kind) for kind in ("pericardium", "hilar node", "lung nodule")]
+    return {
+        "no calcium": float((~some).mean()),
+        "agatston": _percentiles(scores[some, 3], (25, 50, 75, 90)),
+        **{
+            f"{name} alone": _part(((scores[:, k] > 0) & (vessels == 1)).sum(), some.sum())
+            for k, name in enumerate(ARTERIES)
+        },
+        **{
+            f"RCA {name}": _part(thirds[k], thirds.sum())
+            for k, name in enumerate(("first", "middle", "last"))
+        },
+        "volume": _median(volumes),
+        "aortic valve": shown("aortic valve"),
+        "mitral annulus": shown("mitral annulus"),
+        "aorta": shown(*AORTA),
+        "rare": " / ".join(f"{share:.2f}" for share in rare),
+        "aorta ratio": _part(aorta, coronary),
+        "heart ratio": _part(heart, coronary),
+        "within 5": _part(near, beside),
+        "within 10": _part(around, beside),
+        "mixed": _part(sum(fact.mixed for fact in facts), lesions),
+        "around": f"{_part(sum(fact.near for fact in facts), lesions):.2f}" if lesions else None,
+        "valve amount": amount("aortic valve"),
+        "ring amount": amount("mitral annulus"),
+    }
 
 
-#: What the readers' labels leave to the best method: F1 of each artery and of all.
-CEILING = {"whole": 0.985, "LAD": 0.975, "LCX": 0.955, "RCA": 0.98}
-
-
-def ceiling(facts: Sequence[Facts]) -> dict[str, float]:
+def ceiling(facts: Sequence[Facts]) -> dict[str, float | str | None]:
     """Return F1 of a method that names each component by the true owner of most of it."""
     read = np.sum([fact.read for fact in facts], axis=0)
-    found = {}
+    found: dict[str, float | str | None] = {}
     for k, name in enumerate(ARTERIES, 1):
-        found[name] = float(2 * read[k, k] / max(read[k].sum() + read[:, k].sum(), 1e-9))
-    hit = read[1:, 1:].sum()
-    found["whole"] = float(2 * hit / max(read[1:].sum() + read[:, 1:].sum(), 1e-9))
+        found[f"ceiling {name}"] = _part(2 * read[k, k], read[k].sum() + read[:, k].sum())
+    whole = read[1:].sum() + read[:, 1:].sum()
+    found["ceiling whole"] = _part(2 * read[1:, 1:].sum(), whole)
     return found
 
 
-def ceiling_rows(facts: Sequence[Facts]) -> list[Row]:
-    """Return rows on what readers' errors leave to the best method."""
-    found = ceiling(facts)
-    return [
-        Row(
-            f"ceiling: F1 {name} with the true owner of each component",
-            found[name],
-            wanted - 0.015,
-            wanted + 0.012,
-            "observers differ",
-            ".3f",
-        )
-        for name, wanted in CEILING.items()
-    ]
-
-
-def probe_rows(sites: Sites, probes: dict[str, Probe]) -> list[Row]:
-    """Return rows on what trees make of tissue and place: what a network must see."""
+def probed(sites: Sites, probes: dict[str, Probe]) -> dict[str, float | str | None]:
+    """Return what trees make of tissue and place, and counts of deposits at like places."""
     tissue, pose = probes["tissue"], probes["tissue and place in the heart"]
     place = probes["place in the scan"]
-    source = "required, so that networks part"
-    rows = [
-        Row("probe: tissue alone, mean artery F1", tissue.mean, 0.0, 0.80, source, ".3f"),
-        Row(
-            "probe: what the place in the heart adds",
-            pose.mean - tissue.mean,
-            0.07,
-            INF,
-            source,
-            ".3f",
-        ),
-        Row("probe: place in the scan alone, whole F1", place.whole, 0.0, 0.78, source, ".3f"),
-        Row(
-            "probe: artery of known calcium from its place in the scan",
-            place.named,
-            0.0,
-            0.86,
-            source,
-            ".3f",
-        ),
-        Row(
-            "probe: artery of known calcium from its place in the heart",
-            probes["place in the heart"].named,
-            0.94,
-            1.0,
-            source,
-            ".3f",
-        ),
-    ]
-    for name, coronary, other in twins(sites):
-        rows.append(
-            _info(
-                f"deposits {name}: coronary / other", f"{coronary} / {other}", "within a factor 2"
-            )
-        )
-    return rows
+    return {
+        "probe tissue": tissue.mean,
+        "probe gain": pose.mean - tissue.mean,
+        "probe place": place.whole,
+        "probe named": place.named,
+        "probe pose": probes["place in the heart"].named,
+        **{f"{name} twins": f"{a} / {b}" for name, a, b in twins(sites)},
+    }
 
 
 def twins(sites: Sites) -> list[tuple[str, int, int]]:
     """Count coronary and other deposits at places where tissue alone tells little."""
     e1, e2, e3 = sites.heart.T
     radius = np.sqrt((e2 - 13.0) ** 2 + e3**2)
-    groove = (abs(e1 + 6.0) < 10.0) & (radius > 22.0) & (radius < 48.0)
     places = {
-        "in the left groove": groove,
-        "near an ostium": sites.ostium < 10.0,
-        "over the free wall": (e1 > 12.0) & (radius > 30.0),
+        "groove": (abs(e1 + 6.0) < 10.0) & (radius > 22.0) & (radius < 48.0),
+        "ostium": sites.ostium < 10.0,
+        "wall": (e1 > 12.0) & (radius > 30.0),
     }
     coronary = sites.owner > 0
     return [

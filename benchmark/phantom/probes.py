@@ -89,7 +89,7 @@ def deposits(drawn: Plan, kinds: Sequence[str] | None) -> list[tuple[Vector, int
 
 
 def collect(patients: Iterable[Patient], progress: Callable[[int], None] | None = None) -> Sites:
-    """Return the deposits of people with the tissue round them, painted without calcium or noise."""
+    """Return the deposits of people, and the tissue round them without calcium or noise."""
     rows: dict[str, list] = {
         name: [] for name in ("patient", "owner", "local", "place", "heart", "ostium")
     }

@@ -5,7 +5,7 @@ from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.cohorts.phantom.describe import describe
 from benchmark.cohorts.phantom.pictures import draw
 from benchmark.phantom import Patient, plan
-from benchmark.phantom.describe import Row, epicardial_fat, probe_rows
+from benchmark.phantom.describe import Row, epicardial_fat, probed, rows
 from benchmark.phantom.heart import dot
 from benchmark.phantom.probes import collect, deposits, probe
 
@@ -27,8 +27,9 @@ def sites():
 def test_what_a_network_must_see_lies_in_the_heart_and_not_beside_the_calcium(sites):
     """The phantom's reason: tissue alone must fall short, and the place in the heart must help."""
     assert np.bincount(sites.owner, minlength=4).min() > 40
-    rows = probe_rows(sites, probe(sites, trees=100))
-    out = [(row.quantity, row.value()) for row in rows if not row.good]
+    found = rows(probed(sites, probe(sites, trees=100)))
+    assert sum(row.judged for row in found) == 5
+    out = [(row.quantity, row.value()) for row in found if not row.good]
     assert not out
 
 
@@ -64,27 +65,33 @@ def test_deposits_join_beads_that_lie_together():
 
 
 def test_phantom_and_targets_stand_side_by_side(cohort):
-    rows = {row.quantity: row for row in describe(cohort, cohort.ids())}
-    assert rows["scans"].value() == "10"
-    assert -115 < rows["fat, median HU"].found < -80
+    found = {row.key: row for row in describe(cohort, cohort.ids())}
+    assert found["scans"].value() == "10"
+    assert -115 < found["fat"].found < -80
     zero = np.mean([cohort.load_labels(id).labels.max() == 0 for id in cohort.ids()])
-    assert rows["no coronary calcium"].found == pytest.approx(zero)
-    assert not any("nan" in row.value() for row in rows.values())
+    assert found["no calcium"].found == pytest.approx(zero)
+    assert all(row.source or row.key == "scans" for row in found.values())
+    assert not any("nan" in row.value() for row in found.values())
 
 
 def test_one_scan_without_calcium_can_be_described(cohort):
     empty = [record.id for record in cohort.records() if record.agatston == 0][:1]
-    rows = {row.quantity: row for row in describe(cohort, empty)}
-    assert rows["no coronary calcium"].value() == "1.00"
-    assert not any("nan" in row.value() for row in rows.values())
+    found = {row.key: row for row in describe(cohort, empty)}
+    assert found["no calcium"].value() == "1.00"
+    assert found["volume"].value() == "none"
+    assert not any("nan" in row.value() for row in found.values())
 
 
 def test_a_row_says_whether_it_reaches_its_target():
-    assert Row("a", 0.5, 0.4, 0.6, "").good
-    assert not Row("a", 0.7, 0.4, 0.6, "").good
-    assert Row("a", None, 0.4, 0.6, "").good
-    assert Row("a", 0.7, 0.0, 0.8, "").target() == "at most 0.80"
-    assert Row("a", 0.7, 0.07, float("inf"), "").target() == "at least 0.07"
+    def row(found, low=0.4, high=0.6):
+        return Row("a", "a", low, high, ".2f", "", found)
+
+    assert row(0.5).good
+    assert not row(0.7).good
+    assert row(None).good
+    assert not row(None).judged
+    assert row(0.7, 0.0, 0.8).target() == "at most 0.80"
+    assert row(0.7, 0.07, float("inf")).target() == "at least 0.07"
 
 
 def test_pictures_are_written(cohort, tmp_path):

@@ -17,9 +17,9 @@ from benchmark.cohorts.base import Cohort, Labels, Progress, Record, Scan
 from benchmark.cohorts.phantom.cache import cache_path, is_kept, read_map, read_scan
 from benchmark.cohorts.phantom.making import Recipe, make_and_keep, make_many, scan_id
 from benchmark.errors import UserError
-from benchmark.phantom import VERSION, Patient
+from benchmark.phantom import VERSION, Patient, plan
 from benchmark.phantom.burden import draw_burden
-from benchmark.phantom.scanner import Spacing, centre_of
+from benchmark.phantom.scanner import Spacing, centre_of, scan_form
 from benchmark.phantom.stream import Stream
 
 #: People of the cohort. Who they are is known before any scan is made, so that a tier may ask for
@@ -140,6 +140,16 @@ class PhantomCohort(Cohort):
     def patient(self, id: str) -> Patient:
         """Return the person of a scan."""
         return Patient.of(self._index(id), self.recipe.seed, self.recipe.protocol)
+
+    def hearts(self, ids: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+        """Return where hearts are, (x, y, z) mm from the middle of the scan's first voxel."""
+        found = {}
+        for id in ids:
+            drawn = plan(self.patient(id))
+            shape, steps = scan_form(drawn.scanner, self.recipe.spacing)
+            corner = [0.5 * (n - 1) * step for n, step in zip(shape, steps, strict=True)][::-1]
+            found[id] = tuple(h + c for h, c in zip(drawn.heart_centre, corner, strict=True))
+        return found  # type: ignore[return-value]
 
     def load(self, id: str) -> Scan:
         """Return a scan, made now if it is not kept or its file is damaged.

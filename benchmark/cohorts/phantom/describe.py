@@ -6,16 +6,7 @@ from collections.abc import Callable, Iterable
 
 from benchmark.cohorts.phantom.cohort import PhantomCohort
 from benchmark.phantom import Drawing, plan
-from benchmark.phantom.describe import (
-    Row,
-    anatomy_rows,
-    calcium_rows,
-    ceiling_rows,
-    image_rows,
-    measure,
-    other_rows,
-    probe_rows,
-)
+from benchmark.phantom.describe import Row, calcium, ceiling, image, measure, probed, rows
 from benchmark.phantom.probes import collect, probe
 
 #: Fewest people whose deposits the probes can learn from.
@@ -59,16 +50,10 @@ def describe(
         drawn = Drawing(scan.voxels, scan.spacing, scan.labels, owners, plan(patient).heart_centre)
         facts.append(measure(patient, drawn))
         tell(len(facts))
-    rows = [
-        *image_rows(facts, cohort.recipe.protocol),
-        *anatomy_rows(facts),
-        *calcium_rows(facts),
-        *other_rows(facts),
-        *ceiling_rows(facts),
-    ]
+    found = {**image(facts), **calcium(facts), **ceiling(facts)}
     if len(wanted) >= FEWEST_PROBED:
         sites = collect(
             (cohort.patient(id) for id in wanted), lambda done: tell(len(wanted) + done)
         )
-        rows += probe_rows(sites, probe(sites))
-    return rows
+        found |= probed(sites, probe(sites))
+    return rows(found, cohort.recipe.protocol == "gated")
