@@ -76,4 +76,5 @@ def _rows(kind: str, out: Path) -> list[tuple[str, str]]:
 
 def _described(method) -> str:
     text = f"{method.title}, scores from {' and '.join(method.outputs)}"
+    text += "; a reference, not ranked" * method.reference
     return f"{text}; {method.base} with {method.change}" if method.base else text
