@@ -16,7 +16,9 @@ NEIGHBOURS = 25
 
 
 def centroids_mm(example) -> np.ndarray:
-    """Centre of each candidate component, mm from the scan's centre.
+    """Centre of each candidate component, mm from the middle of the training grid.
+
+    That is the heart's, where the grid is centred on it.
 
     Parameters
     ----------
@@ -35,7 +37,8 @@ def centroids_mm(example) -> np.ndarray:
         for place in places
     ]
     middle = (np.asarray(example.shape) - 1) / 2
-    return (np.stack(columns, axis=1) - middle) * np.asarray(example.spacing)
+    from_scan = (np.stack(columns, axis=1) - middle) * np.asarray(example.spacing)
+    return from_scan - np.asarray(example.offset)
 
 
 def majority_labels(example) -> np.ndarray:

@@ -23,6 +23,8 @@ from benchmark.phantom.tree import separation
 JOINED = 3.2
 #: Cells round a deposit (z, y, x): how many, and their size in mm.
 CELLS, CELL = 5, (6.0, 4.0, 4.0)
+REACH = np.array([14.0, 14.0, 20.0])
+"""From a deposit to the edge of what is painted, (x, y, z) mm: half a box and a cell."""
 #: Share of patients that the trees learn from.
 LEARN = 0.62
 NOISE = 4.0  # HU of a cell's mean
@@ -98,11 +100,14 @@ def collect(patients: Iterable[Patient], progress: Callable[[int], None] | None 
         drawn = plan(patient)
         found = deposits(drawn, None) + deposits(drawn, KINDS)
         if found:
-            spacing = tuple(0.5 * cell for cell in CELL)
-            side = min(drawn.scanner.field, 240.0) + 44.0
-            height = drawn.scanner.slices * drawn.scanner.thickness + 60.0
-            shape = (round(height / spacing[0]), round(side / spacing[1]), round(side / spacing[2]))
-            grid = Grid.centred(shape, spacing, drawn.centre)  # type: ignore[arg-type]
+            spacing = (0.5 * CELL[0], 0.5 * CELL[1], 0.5 * CELL[2])
+            places = np.array([middle for middle, _ in found])
+            low, high = places.min(0) - REACH, places.max(0) + REACH
+            shape = tuple(
+                int(side / step) + 1 for side, step in zip((high - low)[::-1], spacing, strict=True)
+            )
+            centre = tuple(round(float(value), 3) for value in 0.5 * (low + high))
+            grid = Grid.centred(shape, spacing, centre)  # type: ignore[arg-type]
             volume = paint_body(drawn, grid)
             # means of 2 x 2 x 2 voxels at every offset, so that a cell may start anywhere
             mean = volume[:-1] + volume[1:]
