@@ -213,7 +213,7 @@ class Body:
                 28.0,
                 6.0,
             )
-            for _ in range(11):
+            for _ in range(8):
                 start = tuple(h + draw.uniform(-8.0, 8.0) for h in hilum)
                 heading = (
                     side * draw.uniform(0.0, 1.0),

@@ -285,7 +285,7 @@ def heart_distances(grid: Grid, patient: Patient, heart: Heart) -> tuple[np.ndar
     muscle = sac = None
     for chamber in heart.chambers.values():
         distance = chamber.distance(grid)
-        muscle = distance if muscle is None else fillet(muscle, distance, 3.0)
+        muscle = distance if muscle is None else np.minimum(muscle, distance)
         sac = distance if sac is None else fillet(sac, distance, patient.groove)
     vessels = heart.vessel_distance(grid)
     sac = fillet(sac, vessels, 0.6 * patient.groove)
