@@ -10,8 +10,8 @@ from readers import make_readers, one_line
 
 NAMES = (
     "mhd", "zraw", "mha", "nrrd", "seg.nrrd", "snap", "nrrd-gzip", "nii", "nii.gz", "dicom",
-    "enhanced", "segmentation", "packed", "xml", "csv", "scores", "cohort", "suite", "claims",
-    "dataset", "split", "plan", "search", "zip", "npz", "safetensors", "key",
+    "enhanced", "segmentation", "packed", "xml", "csv", "scores", "hearts", "cohort", "suite",
+    "claims", "dataset", "split", "plan", "search", "zip", "npz", "safetensors", "key",
 )  # fmt: skip
 SOME = settings(
     max_examples=25, deadline=None, database=None, derandomize=True,
