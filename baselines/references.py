@@ -53,20 +53,15 @@ def majority_labels(example) -> np.ndarray:
 
 
 class _HeartRegion:
-    """The box that holds the middle 98 % of the training split's lesions, in mm from the centre."""
+    """The box that holds the middle 98 % of the training split's lesions, mm from the grid's middle."""
 
     def fit(self, examples: Iterable) -> None:
-        """Find the box, and keep the lesions' positions and arteries."""
-        positions, classes = [], []
-        for example in examples:
-            kind = majority_labels(example)
-            positions.append(centroids_mm(example)[kind > 0])
-            classes.append(kind[kind > 0])
-        self.positions = np.concatenate(positions)
-        self.classes = np.concatenate(classes)
-        if len(self.positions) == 0:
+        """Find the box."""
+        places = [centroids_mm(example)[majority_labels(example) > 0] for example in examples]
+        positions = np.concatenate(places)
+        if len(positions) == 0:
             raise ValueError("the training split holds no labelled lesion")
-        self.low, self.high = np.percentile(self.positions, (1, 99), axis=0)
+        self.low, self.high = np.percentile(positions, (1, 99), axis=0)
 
     def inside(self, centroids: np.ndarray) -> np.ndarray:
         """Which centroids lie in the box."""
@@ -82,37 +77,6 @@ class EveryCandidateIsLAD(_HeartRegion):
     def classify(self, example) -> np.ndarray:
         """Class of each component, (n + 1,), uint8."""
         classes = self.inside(centroids_mm(example)).astype(np.uint8)
-        classes[0] = 0
-        return classes
-
-
-class NearestMeanArtery(_HeartRegion):
-    """Every candidate in the heart region belongs to the artery whose mean position is nearest."""
-
-    outputs = ("mask",)
-    notes = (
-        "no learning: candidates in the same box take the artery whose mean lesion position in"
-        " the training split is nearest",
-    )
-
-    def fit(self, examples: Iterable) -> None:
-        """Find the box and the three mean positions; an artery without a lesion is never chosen."""
-        super().fit(examples)
-        self.means = np.stack(
-            [
-                self.positions[self.classes == artery].mean(axis=0)
-                if (self.classes == artery).any()
-                else np.full(3, np.inf)
-                for artery in (1, 2, 3)
-            ]
-        )
-
-    def classify(self, example) -> np.ndarray:
-        """Class of each component, (n + 1,), uint8."""
-        centroids = centroids_mm(example)
-        distance = np.linalg.norm(centroids[:, None] - self.means[None], axis=2)
-        classes = (np.argmin(distance, axis=1) + 1).astype(np.uint8)
-        classes[~self.inside(centroids)] = 0
         classes[0] = 0
         return classes
 

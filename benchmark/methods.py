@@ -312,7 +312,6 @@ _ALL = (
     ),
     # what a network must be more than: no learning, two small networks; and what none can be
     _reference("all-lad", "every candidate is LAD", "EveryCandidateIsLAD"),
-    _reference("nearest-artery", "nearest mean artery", "NearestMeanArtery"),
     _reference("nearest-25", "25 nearest neighbours", "NearestNeighbours"),
     Method(
         "two-convolutions",

@@ -1,7 +1,7 @@
 """Find the heart in a CT of the chest, from the image alone.
 
 A small network (`benchmark.heart.network`), which learned hearts from the phantom, says of each
-cell of 8 mm how likely it is heart. The largest joined part is the heart, its centre of volume the
+cell of 10 mm how likely it is heart. The largest joined part is the heart, its centre of volume the
 middle. The same for every method, so that no network is helped more than another.
 """
 

@@ -18,9 +18,10 @@ from benchmark.phantom.shapes import Grid
 
 SEED = 1_000_003
 """Of the people that it learns from: none of them is in a cohort that is judged."""
-WIDTH = 14
-WINDOW = (24, 28, 28)
+WIDTH = 12
+WINDOW = (20, 22, 22)
 """Cells of one window."""
+BATCH = 2
 
 
 def lesson(index: int, protocol: str) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +42,7 @@ def lesson(index: int, protocol: str) -> tuple[np.ndarray, np.ndarray]:
     nearest = np.full(coarse.shape, 1e3, np.float32)
     for chamber in drawn.heart.chambers.values():
         np.minimum(nearest, chamber.distance(coarse), out=nearest)
-    return cells, np.clip(0.5 - nearest / 8.0, 0.0, 1.0).astype(np.float16)
+    return cells, np.clip(0.5 - nearest / CELL_MM, 0.0, 1.0).astype(np.float16)
 
 
 def _network():
@@ -106,7 +107,7 @@ def learn(people: int, steps: int, workers: int, path: Path) -> None:
     loss_of = torch.nn.BCEWithLogitsLoss()
     losses = []
     for step in track(range(steps), "training"):
-        pairs = [_window(lessons, generator) for _ in range(4)]
+        pairs = [_window(lessons, generator) for _ in range(BATCH)]
         data, target = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
         loss = loss_of(network(data)[:, 0], target)
         optimiser.zero_grad()
@@ -115,7 +116,7 @@ def learn(people: int, steps: int, workers: int, path: Path) -> None:
         schedule.step()
         losses.append(loss.item())
         if step % 200 == 199:
-            print(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f}")
+            print(f"step {step + 1}: loss {np.mean(losses[-200:]):.4f}", flush=True)
     kept = {}
     layers = [layer for layer in network if isinstance(layer, torch.nn.Conv3d)]
     for k, layer in enumerate(layers):

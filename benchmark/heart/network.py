@@ -1,4 +1,4 @@
-"""A small network that says of each cell of 8 mm whether it is heart, in NumPy alone.
+"""A small network that says of each cell of 10 mm whether it is heart, in NumPy alone.
 
 It learned from the phantom, whose hearts are known, and from no patient: ``python -m
 benchmark.heart.learn`` makes its weights again. The processes that prepare scans need no torch.
@@ -12,21 +12,21 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-CELL_MM = 8.0
+CELL_MM = 10.0
 SAMPLES = 3
 """A cell is looked at in so many places along each axis."""
 BINS_HU = (-950.0, -400.0, -20.0, 110.0)
 """Air, lung, fat (and half-filled voxels), soft tissue, bone and calcium."""
 CHANNELS = len(BINS_HU) + 2
 """Shares of the five tissues, and whether the cell lies inside the scan."""
-DILATIONS = (1, 2, 4, 3)
+DILATIONS = (1, 2, 3, 2)
 """Of the layers of 3 x 3 x 3; together they see 80 mm to each side."""
 REACH = sum(DILATIONS)
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
 
 def cells_of(voxels: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """Return what each cell of 8 mm holds.
+    """Return what each cell of 10 mm holds.
 
     Parameters
     ----------

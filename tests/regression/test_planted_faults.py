@@ -121,7 +121,7 @@ def references(prepared, settings):
     from benchmark.methods import find
     from benchmark.training.cell import run_cell
 
-    methods = [find(name) for name in ("all-lad", "nearest-artery")]
+    methods = [find(name) for name in ("all-lad", "nearest-25")]
     cells = []
     for method in methods:
         made = run_cell(method, prepared, settings, 0, "cpu", 1)

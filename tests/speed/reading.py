@@ -13,7 +13,7 @@ import torch
 from clinical import SHAPE, SPACING, scan
 from ratio import Line, least
 
-from benchmark.cohorts.base import Record, Scan
+from benchmark.cohorts.base import Scan
 from benchmark.cohorts.phantom.cache import read_scan, write_scan
 from benchmark.training.clock import PeakMemory
 from benchmark.training.grid import TrainingGrid
@@ -29,7 +29,7 @@ def decompression(rounds: int = 5) -> list[Line]:
     made = Scan("one", "A", voxels, SPACING, labels)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one.scan"
-        write_scan(path, made, Record("one", "A", 0.0, 0))
+        write_scan(path, made, made.labels)
         megabytes = path.stat().st_size / 1e6
         seconds = least({"read": lambda: read_scan(path)}, rounds)["read"]
     return [

@@ -229,7 +229,7 @@ def test_a_diagnostic_without_a_value_is_null_in_the_ledger(data, monkeypatch):
     json.dumps(ledger, allow_nan=False)
 
 
-@pytest.mark.parametrize("name", ["all-lad", "nearest-artery", "nearest-25"])
+@pytest.mark.parametrize("name", ["all-lad", "nearest-25"])
 def test_reference_rows_learn_from_the_training_split_alone(name, data):
     result = cell.run_cell(METHODS[name], data, SETTINGS, 0, "cpu", 1)
     assert np.isfinite(result.mask).all()

@@ -38,7 +38,7 @@ def draw(cohort: PhantomCohort, ids: Iterable[str], folder: str | Path) -> list[
     Returns
     -------
     list of Path
-        ``phantom-slices`` and ``phantom-projections``, each as .png and .pdf.
+        ``COHORT-slices`` and ``COHORT-projections``, each as .png and .pdf.
     """
     from matplotlib.figure import Figure
 
@@ -54,8 +54,8 @@ def draw(cohort: PhantomCohort, ids: Iterable[str], folder: str | Path) -> list[
     ]
     paths = []
     for name, painter, columns in (
-        ("phantom-slices", _slices, 4),
-        ("phantom-projections", _projections, 3),
+        ("slices", _slices, 4),
+        ("projections", _projections, 3),
     ):
         figure = Figure(figsize=(3.3 * columns, 3.4 * len(scans) + 0.7), layout="constrained")
         grid = figure.subplots(len(scans), columns, squeeze=False)
@@ -76,7 +76,7 @@ def draw(cohort: PhantomCohort, ids: Iterable[str], folder: str | Path) -> list[
                 axes.set_yticks([])
         _legend(figure)
         for suffix in (".png", ".pdf"):
-            path = folder / f"{name}{suffix}"
+            path = folder / f"{cohort.name}-{name}{suffix}"
             figure.savefig(path, dpi=110)
             paths.append(path)
     return paths
