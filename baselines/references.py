@@ -53,7 +53,7 @@ def majority_labels(example) -> np.ndarray:
 
 
 class _HeartRegion:
-    """The box that holds the middle 98 % of the training split's lesions, mm from the grid's middle."""
+    """The box that holds the middle 98 % of the training split's lesions, mm."""
 
     def fit(self, examples: Iterable) -> None:
         """Find the box."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from benchmark.heart.network import CELL_MM, cells_of, heart_share
+from benchmark.heart.network import CELL_MM, body_box, cells_of, heart_share
 
 FOUND = 0.5
 """Least confidence of a heart."""
@@ -65,7 +65,10 @@ def find_heart(voxels: np.ndarray, spacing: tuple[float, float, float]) -> Heart
     end = size - step
     if size.min() < SMALLEST_MM or size.max() > LARGEST_MM or step.max() > THICKEST_MM:
         return _heart(end / 2, end / 2 - CELL_MM, end / 2 + CELL_MM, 0.0, end)
-    share = heart_share(cells_of(voxels, spacing))
+    cells = cells_of(voxels, spacing)
+    box = body_box(cells)
+    share = np.zeros(cells.shape[1:], np.float32)
+    share[box] = heart_share(cells[(slice(None), *box)])
     parts, count = ndimage.label(share > 0.5)
     if not count:
         best = np.array(np.unravel_index(np.argmax(share), share.shape)) * CELL_MM

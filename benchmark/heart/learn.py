@@ -18,10 +18,12 @@ from benchmark.phantom.shapes import Grid
 
 SEED = 1_000_003
 """Of the people that it learns from: none of them is in a cohort that is judged."""
-WIDTH = 12
+WIDTH = 10
 WINDOW = (20, 22, 22)
 """Cells of one window."""
 BATCH = 2
+NOISE = (8.0, 110.0)
+"""SD of a sample, HU: least and most."""
 
 
 def lesson(index: int, protocol: str) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +37,8 @@ def lesson(index: int, protocol: str) -> tuple[np.ndarray, np.ndarray]:
     shape = tuple(int(side / step) // SAMPLES * SAMPLES for side in sides)
     grid = Grid.centred(shape, (step,) * 3, drawn.centre)  # type: ignore[arg-type]
     volume = paint_body(drawn, grid)
-    volume += generator.normal(0.0, 20.0, volume.shape).astype(np.float32)
+    noise = np.exp(generator.uniform(*np.log(NOISE)))
+    volume += generator.normal(0.0, noise, volume.shape).astype(np.float32)
     cells = cells_of(volume, (CELL_MM / SAMPLES,) * 3)
     middle = slice(SAMPLES // 2, None, SAMPLES)
     coarse = Grid(grid.z[middle], grid.y[:, middle], grid.x[:, :, middle], (step * SAMPLES,) * 3)
@@ -128,7 +131,7 @@ def learn(people: int, steps: int, workers: int, path: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmark.heart.learn", description=__doc__)
-    parser.add_argument("--people", type=int, default=600)
+    parser.add_argument("--people", type=int, default=700)
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=WEIGHTS)

@@ -22,6 +22,8 @@ CHANNELS = len(BINS_HU) + 2
 DILATIONS = (1, 2, 3, 2)
 """Of the layers of 3 x 3 x 3; together they see 80 mm to each side."""
 REACH = sum(DILATIONS)
+ROOM = 0.9
+"""A cell with more air than this is none of the body's: of the room, or of an airway."""
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
 
@@ -44,16 +46,33 @@ def cells_of(voxels: np.ndarray, spacing: tuple[float, float, float]) -> np.ndar
         places = (np.arange(whole * SAMPLES) + 0.5) * (CELL_MM / SAMPLES) / step
         index.append(np.minimum(places.astype(int), number - 1))
         count.append(whole)
-    samples = voxels[index[0]][:, index[1]][:, :, index[2]]
+    samples = voxels[np.ix_(*index)]
     kind = np.zeros(samples.shape, np.uint8)
     for edge in BINS_HU:
         kind += samples > edge
-    pairs = [n for number in count for n in (number, SAMPLES)]
     out = np.ones((CHANNELS, *count), np.float32)
     for channel in range(CHANNELS - 1):
-        here = (kind == channel).reshape(pairs)
-        out[channel] = here.mean(axis=(1, 3, 5), dtype=np.float32)
+        here = (kind == channel).view(np.uint8)
+        for axis in (2, 1, 0):
+            part = [slice(None)] * 3
+            part[axis] = slice(0, None, SAMPLES)
+            total = here[tuple(part)].copy()
+            for k in range(1, SAMPLES):
+                part[axis] = slice(k, None, SAMPLES)
+                total += here[tuple(part)]
+            here = total
+        np.multiply(here, np.float32(1 / SAMPLES**3), out=out[channel])
     return out
+
+
+def body_box(cells: np.ndarray) -> tuple[slice, slice, slice]:
+    """Return the part of the cells that holds the body: all but the room's air round it."""
+    body = cells[0] < ROOM
+    box = []
+    for axis in range(3):
+        where = np.flatnonzero(body.any(axis=tuple(k for k in range(3) if k != axis)))
+        box.append(slice(int(where[0]), int(where[-1]) + 1) if where.size else slice(0, 1))
+    return box[0], box[1], box[2]
 
 
 @cache

@@ -5,6 +5,8 @@ import pytest
 from chest import HEART, SPACING, chest
 
 from benchmark.heart import FOUND, find_heart
+from benchmark.heart.network import cells_of, heart_share
+from benchmark.phantom import Patient, draw
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +91,33 @@ def test_where_there_is_none_it_is_not_sure_and_its_place_lies_in_the_scan(whole
 @pytest.mark.parametrize("spacing", [(1e-3, 1e-3, 1e-3), (100.0, 100.0, 100.0), (5.0, 0.05, 2.0)])
 def test_an_odd_spacing_is_no_fault(spacing):
     assert not find_heart(np.zeros((40, 64, 64), np.int16), spacing).found
+
+
+@pytest.mark.parametrize("protocol", ["gated", "wide"])
+def test_phantoms_that_it_did_not_learn_from(protocol):
+    """The true middle of the chambers, of other people than those of `benchmark.heart.learn`."""
+    away = []
+    for index in range(12):
+        scan = draw(Patient.of(index, seed=77, protocol=protocol), spacing=2.5)
+        heart = find_heart(scan.voxels, scan.spacing)
+        assert heart.found
+        middle = (np.array(scan.voxels.shape) - 1) / 2 * scan.spacing
+        away.append(np.linalg.norm(np.array(heart.centre) - middle - scan.heart[::-1]))
+    assert np.median(away) < 8
+    assert max(away) < 18
+
+
+def test_the_network_is_that_of_torch(whole):
+    """Dilated convolutions in NumPy agree with torch's."""
+    torch = pytest.importorskip("torch")
+    from benchmark.heart.network import DILATIONS, REACH, _weights
+
+    cells = cells_of(whole, SPACING)
+    data = torch.from_numpy(np.pad(cells, [(0, 0), *[(REACH, REACH)] * 3]))[None]
+    for k, (weight, bias) in enumerate(_weights()):
+        weight, bias = torch.from_numpy(weight), torch.from_numpy(bias)
+        dilation = DILATIONS[k] if k < len(DILATIONS) else 1
+        data = torch.nn.functional.conv3d(data, weight, bias, dilation=dilation)
+        if k < len(DILATIONS):
+            data = data.relu()
+    np.testing.assert_allclose(heart_share(cells), data[0, 0].sigmoid().numpy(), atol=1e-4)
