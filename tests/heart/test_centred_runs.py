@@ -122,7 +122,7 @@ def test_hits_are_counted_and_misses_named(scans):
 
 def test_a_cohort_that_knows_its_hearts_is_measured_by_data_check(scans):
     known = {id: tuple(MIDDLE[::-1]) for id in ALL}
-    cohort = SimpleNamespace(
+    cohort = SimpleNamespace(usual=None, planned=False, 
         name="drawn", load=scans.__getitem__, hearts=lambda ids: known, prepare=lambda *more: None,
         records=lambda: [Record(id, "A", 0.0, 0) for id in ALL], fingerprint=lambda: "0" * 64,
     )  # fmt: skip

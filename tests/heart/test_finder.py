@@ -26,7 +26,7 @@ def test_it_is_found_in_a_whole_chest(size):
     low, high = np.array(heart.box)
     assert (low <= heart.centre).all()
     assert (heart.centre <= high).all()
-    assert ((high - low > 70) & (high - low < 150)).all()
+    assert ((high - low > 60) & (high - low < 170)).all()
 
 
 @pytest.mark.parametrize(
