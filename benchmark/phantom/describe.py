@@ -246,6 +246,8 @@ class Row:
         Format of the numbers.
     found : float, str or None
         The phantom's; text where there are several numbers, None where nothing could be measured.
+    enough : bool
+        Whether enough scans were looked at for the number to be judged.
     """
 
     key: str
@@ -255,11 +257,12 @@ class Row:
     form: str
     source: str
     found: float | str | None = None
+    enough: bool = True
 
     @property
     def judged(self) -> bool:
         """Whether there is a target and something was measured."""
-        return isinstance(self.found, float) and self.low > -np.inf
+        return self.enough and isinstance(self.found, float) and self.low > -np.inf
 
     @property
     def good(self) -> bool:
@@ -283,7 +286,9 @@ class Row:
         return self.found if isinstance(self.found, str) else f"{self.found:{self.form}}"
 
 
-def rows(found: dict[str, float | str | None], gated: bool = True) -> list[Row]:
+def rows(
+    found: dict[str, float | str | None], gated: bool = True, enough: bool = True
+) -> list[Row]:
     """Return the rows of ``targets.csv`` for which something was looked at.
 
     Parameters
@@ -291,7 +296,9 @@ def rows(found: dict[str, float | str | None], gated: bool = True) -> list[Row]:
     found : dict
         What was measured, by key. A number that is NaN stands for nothing.
     gated : bool
-        False: targets that are those of gated scans are shown and not judged.
+        False: targets that are those of gated scans are not shown.
+    enough : bool
+        False: targets are shown, and nothing is judged, as so few scans differ by chance.
     """
     made = []
     with Path(__file__).with_name("targets.csv").open(newline="", encoding="utf-8") as file:
@@ -305,7 +312,8 @@ def rows(found: dict[str, float | str | None], gated: bool = True) -> list[Row]:
             if np.isnan(low) or (not gated and "gated" in line["source"]):
                 low, high = -np.inf, np.inf
             form = line["form"] or ".2f"
-            made.append(Row(line["key"], line["quantity"], low, high, form, line["source"], value))
+            row = Row(line["key"], line["quantity"], low, high, form, line["source"], value, enough)
+            made.append(row)
     return made
 
 

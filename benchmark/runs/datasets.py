@@ -330,6 +330,9 @@ def describe_data(
         )
     out = [row.quantity for row in rows if not row.good]
     display.say("")
+    if not any(row.judged for row in rows):
+        display.say("too few scans to judge them by the targets: take 300 or more")
+        return draw(cohort, ids, folder)
     display.say(
         f"{len(out)} of {sum(row.judged for row in rows)} rows lie outside their target: "
         f"{'; '.join(out)}"

@@ -11,6 +11,8 @@ from benchmark.phantom.probes import collect, probe
 
 #: Fewest people whose deposits the probes can learn from.
 FEWEST_PROBED = 60
+#: Fewest scans whose numbers are judged: of fewer, chance moves shares by more than the targets.
+FEWEST_JUDGED = 300
 
 
 def describe(
@@ -56,4 +58,4 @@ def describe(
             (cohort.patient(id) for id in wanted), lambda done: tell(len(wanted) + done)
         )
         found |= probed(sites, probe(sites))
-    return rows(found, cohort.recipe.protocol == "gated")
+    return rows(found, cohort.recipe.protocol == "gated", len(wanted) >= FEWEST_JUDGED)
