@@ -7,6 +7,7 @@ network's own samples, cut at random, and larger or smaller than they are; no pa
 from __future__ import annotations
 
 import argparse
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,7 @@ def learn(people: int, steps: int, workers: int, path: Path) -> None:
         kept[f"b{k}"] = layer.bias.detach().numpy()
     np.savez_compressed(path, **kept)
     print(f"written: {path}")
+    print(f"WEIGHTS_SHA256 of benchmark/heart/network.py: {sha256(path.read_bytes()).hexdigest()}")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,14 @@ benchmark.heart.learn`` makes its weights again. The processes that prepare scan
 from __future__ import annotations
 
 from functools import cache
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from scipy.special import expit
+
+from benchmark.errors import UserError
 
 CELL_MM = 10.0
 SAMPLES = 3
@@ -25,6 +29,8 @@ REACH = sum(DILATIONS)
 ROOM = 0.9
 """A cell with more air than this is none of the body's: of the room, or of an airway."""
 WEIGHTS = Path(__file__).with_name("weights.npz")
+WEIGHTS_SHA256 = "17dbf15b2e4380de12195d282a981800089f6bfb889b175b2179f5ec373fa947"
+"""Of that file. It stands in the code so that runs of other weights are other runs."""
 
 
 def cells_of(voxels: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
@@ -77,7 +83,13 @@ def body_box(cells: np.ndarray) -> tuple[slice, slice, slice]:
 
 @cache
 def _weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    with np.load(WEIGHTS) as kept:
+    try:
+        content = WEIGHTS.read_bytes()
+    except OSError as error:
+        raise UserError(f"{WEIGHTS}: {error.strerror}; install the package again") from None
+    if sha256(content).hexdigest() != WEIGHTS_SHA256:
+        raise UserError(f"{WEIGHTS}: not the weights this version knows; install the package again")
+    with np.load(BytesIO(content)) as kept:
         return tuple((kept[f"w{k}"], kept[f"b{k}"]) for k in range(len(DILATIONS) + 1))
 
 

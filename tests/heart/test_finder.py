@@ -121,3 +121,21 @@ def test_the_network_is_that_of_torch(whole):
         if k < len(DILATIONS):
             data = data.relu()
     np.testing.assert_allclose(heart_share(cells), data[0, 0].sigmoid().numpy(), atol=1e-4)
+
+
+def test_other_weights_than_the_known_are_refused(tmp_path, monkeypatch):
+    from benchmark.errors import UserError
+    from benchmark.heart import network
+
+    other = tmp_path / "weights.npz"
+    other.write_bytes(network.WEIGHTS.read_bytes()[:-1])
+    monkeypatch.setattr(network, "WEIGHTS", other)
+    network._weights.cache_clear()
+    try:
+        with pytest.raises(UserError, match="install the package again"):
+            network._weights()
+        other.unlink()
+        with pytest.raises(UserError, match="No such file"):
+            network._weights()
+    finally:
+        network._weights.cache_clear()
