@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -50,14 +49,20 @@ def test_help_and_lists_import_nothing_heavy(arguments):
 
 
 def test_help_is_quick():
-    times = []
+    """Processor seconds, which other work on the machine hardly changes."""
+
+    def spent() -> float:
+        times = os.times()
+        return times.children_user + times.children_system
+
+    needed = []
     for _ in range(3):
-        begin = time.perf_counter()
+        before = spent()
         assert in_new_process("from benchmark.cli import main; main(['--help'])").returncode == 0
-        times.append(time.perf_counter() - begin)
-        if times[-1] < 0.4:
+        needed.append(spent() - before)
+        if needed[-1] < 0.4:
             return
-    pytest.fail(f"benchmark --help took {min(times):.2f} s")
+    pytest.fail(f"benchmark --help took {min(needed):.2f} s of a core")
 
 
 def test_show_makes_the_board_again_without_torch(tiny_outcome):
