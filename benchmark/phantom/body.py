@@ -49,7 +49,6 @@ class Body:
         draw = patient.stream("lungs")
         self.patient, self.heart, self.draw = patient, heart, draw
         low, high = heart.bounds(patient.shell + 1.0)
-        self.low, self.high = low, high
         self.scale = round(0.55 + 0.45 * patient.size, 6)
         self.middle = draw.uniform(-27.0, -11.0) * self.scale
         front_room = draw.uniform(1.0, 9.0) + 0.5 * patient.front_fat
@@ -313,9 +312,8 @@ class Body:
 
     def great_vessels(self, volume: np.ndarray, grid: Grid) -> None:
         """Paint the blood of the great vessels at the heart, after its fat."""
-        edge = self.patient.blood
         for line in (PULMONARY, SUPERIOR_CAVA, self.heart.ascending):
-            paint_line(volume, grid, self.heart, line, edge)
+            paint_line(volume, grid, self.heart, line, self.patient.blood)
 
     def bones(self, volume: np.ndarray, grid: Grid) -> None:
         """Paint spine and sternum, with the descending aorta before the spine."""

@@ -119,7 +119,7 @@ def _place(patient: Patient, body: Body, tree: Tree) -> tuple[Scanner, Vector]:
     field = round(max(scanner.field, widest), 1)
     sides = (field, field, scanner.slices * scanner.thickness)
     chest = scanner.field > 260.0
-    middles = (body.middle, body.centre_y + 8.0, 0.5 * (low[2] + high[2]))
+    middles = (body.middle, body.centre_y + 8.0)
     centre = []
     for k in range(3):
         least, most = high[k] - 0.5 * sides[k], low[k] + 0.5 * sides[k]

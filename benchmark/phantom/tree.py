@@ -341,7 +341,7 @@ class _Builder:
             )
         return {artery.name: artery for artery in found}, crux
 
-    def veins(self, lad: Artery, lad_depth: float, posterior: Artery) -> tuple[Artery, ...]:
+    def veins(self, lad_depth: float) -> tuple[Artery, ...]:
         """Return the cardiac veins: blood beside the arteries, without calcium."""
         draw = self.draw
         beside = draw.uniform(3.5, 6.0) * 57.3 / 36.0
@@ -386,7 +386,7 @@ def build_tree(heart: Heart, patient: Patient) -> Tree:
     arteries.update(circumflex)
     right, crux = builder.right(arteries["LCX"], dominance, end)
     arteries.update(right)
-    veins = builder.veins(arteries["LAD"], depth, arteries["posterior"])
+    veins = builder.veins(depth)
     vessels = (*arteries.values(), *veins)
     # Without contrast medium the vessels are hardly visible; motion widens their edges.
     seen = draw.uniform(0.3, 1.0)
