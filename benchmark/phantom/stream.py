@@ -28,6 +28,7 @@ STREAMS = (
     "scanner",
     "reader",
     "motion",
+    "streaks",
 )
 
 
