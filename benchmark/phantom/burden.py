@@ -10,17 +10,14 @@ from benchmark.phantom.stream import Stream
 #: Share of patients without coronary calcium.
 NONE_SHARE = 0.28
 #: Quantiles of the Agatston score among men with any, 2.3, 41, 193, 557 in the
-#: literature, set so that the scores measured in the noisy scans come near them. The tail is ours:
-#: 4 % of all people lie above 1,000, as in population studies, and single ones above 5,000.
+#: literature, set so that the scores measured in the noisy scans come near them; tails are ours.
 QUANTILES: tuple[tuple[float, float], ...] = (
     (0.0, 0.9),
     (0.25, 3.2),
     (0.50, 46.0),
     (0.75, 215.0),
     (0.90, 680.0),
-    (0.96, 1200.0),
-    (0.99, 2800.0),
-    (1.0, 6500.0),
+    (1.0, 2600.0),
 )
 #: Several vessels at once: probability at an Agatston score, linear in its logarithm between.
 SEVERAL: tuple[tuple[float, float], ...] = (

@@ -36,9 +36,7 @@ PEAK = 950.0
 PLAQUE = (5.5, 1.05)
 #: Median excess of pure plaque, HU, and SD of its logarithm.
 EXCESS = (1150.0, 0.38)
-#: Largest plaque, mm3: confluent calcium that fills some centimetres of an artery.
-LARGEST = 1500.0
-MOST_LESIONS = 90
+MOST_LESIONS = 60
 #: In-plane blur and slice thickness of the scan that planned calcium is scored on, mm.
 STANDARD = (0.70, 3.0)
 
@@ -230,7 +228,7 @@ def plan_lesions(patient: Patient, tree: Tree) -> list[Lesion]:
         artery = arteries[turn] if first else arteries[draw.choice(weights)]
         place = sites[turn] if first else None
         vessel, distance = place or _site(artery, tree, draw)
-        volume = min(draw.lognormal(median, PLAQUE[1], 2.5), LARGEST)
+        volume = min(draw.lognormal(median, PLAQUE[1], 2.5), 500.0)
         excess = draw.lognormal(EXCESS[0], EXCESS[1], 2.2)
         beads = string_of_beads(vessel, distance, volume, excess, draw)
         share = left if turn + 1 >= len(arteries) else left * draw.uniform(0.3, 0.8)

@@ -263,7 +263,7 @@ def _add_streaks(volume: np.ndarray, grid: Grid, sd: float, seed: int, index: in
     """
     depth, height, width = volume.shape
     count = depth * (height + 2) * 2
-    raw = raw_bytes(seed, index, "streaks", count).astype(np.float32).reshape(2, depth, height + 2)
+    raw = raw_bytes(seed, index, "noise", count).astype(np.float32).reshape(2, depth, height + 2)
     raw -= 127.5
     rows = raw[:, :, 1:-1] * 2.0
     rows += raw[:, :, :-2]

@@ -28,7 +28,6 @@ STREAMS = (
     "scanner",
     "reader",
     "motion",
-    "streaks",
 )
 
 
