@@ -148,8 +148,9 @@ def test_sixty_scans_take_no_more_memory_than_twenty(tmp_path):
         tracemalloc.stop()
     # one scan under sixty ids, which is told
     assert {row.verdict for row in rows} == {"warning"}
-    # Voxels and labels of one scan are 166 kB, those of 40 more 6.6 MB; a verdict is 4 kB.
-    assert max(held[20:]) - held[20] < 300_000
+    # 40 more verdicts are 95 kB, the names of copies and the loading at the end 75 kB; one scan
+    # more in memory would be 166 kB.
+    assert max(held[20:]) - held[20] < 250_000
 
 
 VALID = "image,labels,patient,centre,split\np0/ct.nii.gz,p0/seg.nrrd,17,Köln,train\n"
